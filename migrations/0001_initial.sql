@@ -1,0 +1,217 @@
+-- Ids are TypeIDs kept as text in byte order (collate "C"): they sort by time, partition by time, and an on-call
+-- engineer can paste one from a log into psql. Columns that a status change rewrites are in no index (HOT updates).
+
+create table owners (                    -- a process that carries orders; its lease is on the database's clock
+  id text collate "C" primary key,
+  epoch int not null default 1,          -- a takeover bumps it: every write of the old epoch then does nothing (I8)
+  lease_until timestamptz not null,
+  started_at timestamptz not null default now(),
+  process text not null                  -- host:pid, for people
+) with (fillfactor = 50);
+
+create table clients (
+  id text collate "C" primary key,
+  name text not null,
+  created_at timestamptz not null default now()
+);
+
+create table api_keys (
+  id text collate "C" primary key,
+  client_id text collate "C" not null references clients (id),
+  name text not null,
+  key_hash text not null unique,         -- SHA-256 of the key, hex; the key itself is shown once and kept nowhere
+  scopes text[] not null,
+  created_at timestamptz not null default now(),
+  revoked_at timestamptz
+);
+
+create table channels (
+  id text collate "C" primary key,
+  version int not null default 1,
+  type text not null check (type in ('internal_kitchen', 'dark_store', 'external_partner', 'partner_network')),
+  status text not null check (status in ('active', 'paused')),
+  health text not null check (health in ('up', 'degraded', 'down')),
+  doc jsonb not null,                    -- the rest of the API's channel: name, location, radius, vehicles, endpoint, cost model…
+  secret text not null,                  -- signs callbacks (Standard Webhooks), both ways
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+
+create table slots (
+  id text collate "C" primary key,
+  channel_id text collate "C" not null references channels (id),
+  starts_at timestamptz not null,
+  ends_at timestamptz not null,
+  capacity int not null check (capacity >= 0),
+  check (starts_at < ends_at),
+  unique (channel_id, starts_at, ends_at)
+);
+create index slots_by_end on slots (ends_at);
+
+-- A slot's capacity is divided into allotments, one per shard; a reservation takes from its own shard's (I2).
+create table allotments (
+  slot_id text collate "C" not null references slots (id),
+  shard smallint not null default 0,
+  sellable int not null check (sellable >= 0),
+  overcommitted int not null default 0 check (overcommitted >= 0),
+  reserved int not null default 0 check (reserved >= 0),
+  primary key (slot_id, shard),
+  check (reserved <= sellable + overcommitted)
+) with (fillfactor = 20);                -- hot rows, rewritten by every commit: keep each page's versions prunable
+
+create table idempotency_keys (          -- its own table: a unique index over partitions would need the partition key (I6)
+  key_hash uuid primary key,             -- SHA-256 of client, namespace and key, first 128 bits
+  order_id text collate "C" not null,
+  body_hash uuid not null
+);
+
+create table orders (
+  id text collate "C" not null primary key,
+  lane smallint not null,
+  version int not null,
+  status text collate "C" not null,
+  client_id text collate "C" not null,
+  owner_id text collate "C",             -- who carries it now; null while it only waits for a callback or a deadline
+  deadline_at timestamptz,               -- what happens then is in order-state.ts; null only at an end (I1)
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  doc json not null,                     -- what was asked, as the API shows it, without personal data
+  state json not null,                   -- what became of it, as the API shows it: { status, version, legs, … }; the view = doc + state
+  saga json not null                     -- what the saga remembers: { name, version, attempts, refusals, excluded, … }
+) partition by range (id) ;
+create index orders_owned on orders (owner_id) where owner_id is not null;
+create index orders_due on orders (deadline_at) where deadline_at is not null;
+
+create table order_contacts (            -- personal data: here and nowhere else, so that it can be erased
+  order_id text collate "C" not null primary key,
+  doc json not null                      -- { address, contact, instructions }
+) partition by range (order_id);
+
+-- One row per try to have a leg fulfilled by a channel: what it holds (units of a slot) and what was promised (booking).
+create table attempts (
+  order_id text collate "C" not null,
+  leg smallint not null,
+  attempt smallint not null,             -- (order, leg, attempt) is the idempotency key at the channel
+  channel_id text collate "C" not null,
+  slot_id text collate "C" not null,
+  units int not null check (units > 0),
+  held boolean not null,                 -- whether the units are still taken (a delivered order keeps what it used)
+  booking text collate "C" not null,     -- pending, booked, refused, cancelled
+  partner text collate "C",              -- which member of a partner network won the award
+  booking_ref text,
+  decision json,                         -- why this channel: method, candidates, scores, why others lost
+  made_at timestamptz not null,
+  primary key (order_id, leg, attempt)
+) partition by range (order_id);
+create index attempts_held on attempts (slot_id) where held;
+
+-- Saga log and audit trail in one append-only table: one row per order and commit.
+create table journal (
+  order_id text collate "C" not null,
+  version int not null,                  -- the order's version after the commit
+  lane smallint not null,
+  xid xid8 not null default pg_current_xact_id(),  -- lets the sealer know which rows are complete (all below the oldest running)
+  at timestamptz not null,
+  actor text not null,                   -- client:cli_…, channel:chn_…, owner:own_…, operator:key_…
+  source text,                           -- from where: an address, a process
+  entries json not null,                 -- [{ version, to, step?, phase?, outcome?, attempt?, channel?, reason? }]
+  id bigint generated always as identity,
+  primary key (order_id, id)
+) partition by range (order_id);
+
+create table channel_callbacks (         -- what channels reported; a repeat is known by its id, an early one is kept until its booking is answered
+  channel_id text collate "C" not null,
+  callback_id text collate "C" not null,
+  order_id text collate "C" not null,
+  leg smallint not null,
+  attempt smallint not null,
+  kind text collate "C" not null,
+  doc json not null,
+  outcome text collate "C" not null,     -- applied, kept, ignored
+  received_at timestamptz not null default now(),
+  primary key (channel_id, callback_id)
+);
+create index channel_callbacks_kept on channel_callbacks (order_id) where outcome = 'kept';
+
+-- Written with what it tells of, in one transaction; the relay moves rows to the bus and deletes them in bulk.
+create table outbox (
+  id bigint generated always as identity primary key,   -- taken under the order's row lock: per order, id order is version order
+  lane smallint not null,
+  subject text collate "C" not null,     -- an order's or a channel's id
+  client_id text collate "C",            -- whose order; null for channels
+  doc json not null,                     -- the order as asked, or the channel
+  events json not null                   -- [{ version, type, at, …patch }]: packed, unfolded by relay/events.ts
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+
+create table lanes (                     -- who relays each lane: fenced by epoch, as owners are
+  lane smallint primary key,
+  holder text collate "C",
+  epoch int not null default 0
+);
+insert into lanes (lane) select generate_series(0, 63);
+
+create table dead_letters (
+  id bigint generated always as identity primary key,
+  subscriber text not null,              -- 'schema' when the event itself was bad
+  event_id text not null,
+  subject text collate "C" not null,
+  reason text not null,
+  event json not null,
+  attempts int not null,
+  created_at timestamptz not null default now(),
+  replayed_at timestamptz
+);
+
+-- The embedded bus. Positions are given by the one writer that holds the head row, so they become visible in order.
+create table event_log_head (
+  only_row boolean primary key default true check (only_row),
+  next_position bigint not null default 1
+);
+insert into event_log_head default values;
+
+create table event_log (
+  position bigint not null,              -- of the row's first event; the others follow by one
+  count int not null,
+  lane smallint not null,
+  subject text collate "C" not null,
+  client_id text collate "C",
+  logged_at timestamptz not null default now(),
+  doc json not null,
+  events json not null,
+  primary key (position)
+) partition by range (position);
+create index event_log_by_subject on event_log (subject, position);
+
+create table bus_consumers (             -- each consumer's own position: the last one it is done with
+  name text primary key,
+  position bigint not null default 0,
+  updated_at timestamptz not null default now()
+);
+
+-- The read model (embedded): the same view as the truth, behind it by the projector's lag.
+create table order_views (
+  id text collate "C" not null primary key,
+  client_id text collate "C" not null,
+  customer_id text collate "C" not null,
+  channel_id text collate "C",
+  status text collate "C" not null,
+  version int not null,
+  created_at timestamptz not null,
+  doc json not null,
+  state json not null
+) partition by range (id);
+create index order_views_by_client on order_views (client_id, id);
+create index order_views_by_customer on order_views (customer_id, id);
+create index order_views_by_channel on order_views (channel_id, id);
+create index order_views_open on order_views (status, id) where status not in ('delivered');
+
+create table seals (                     -- the audit chain: each block's hash covers the one before (I9)
+  lane smallint not null,
+  block bigint not null,
+  from_xid xid8 not null,                -- covers journal rows with from_xid <= xid < until_xid
+  until_xid xid8 not null,
+  entries int not null,
+  hash text not null,                    -- SHA-256, hex
+  sealed_at timestamptz not null default now(),
+  primary key (lane, block)
+);

@@ -1,0 +1,110 @@
+export const channelTypes = ["internal_kitchen", "dark_store", "external_partner", "partner_network"] as const;
+export type ChannelType = (typeof channelTypes)[number];
+
+export const vehicles = ["bike", "scooter", "car", "van", "walk"] as const;
+export type Vehicle = (typeof vehicles)[number];
+
+/** What a delivery costs: base + distance + units, in minor units of the currency. */
+export interface CostModel {
+  currency: string;
+  baseMinor: number;
+  perKmMinor: number;
+  perUnitMinor: number;
+}
+
+/** The channel as the API shows it. */
+export interface Channel {
+  id: string;
+  type: ChannelType;
+  name: string;
+  location: { lat: number; lng: number };
+  serviceRadiusMeters: number;
+  vehicles: readonly Vehicle[];
+  /** Where its protocol is spoken (docs/channel-protocol.md); partners only. */
+  endpoint?: string;
+  /** Members of a partner network: each speaks the protocol at its own endpoint. */
+  partners?: readonly { id: string; name: string; endpoint: string }[];
+  costModel: CostModel;
+  /** 0 (worst) to 1 (best), as operations rate it. */
+  quality: number;
+  /** From confirmation until the food can leave. */
+  preparationMinutes: number;
+  /** Calls to the endpoint: how long to wait, and how many at once. */
+  bookTimeoutMs: number;
+  maxConcurrentCalls: number;
+  status: "active" | "paused";
+  health: "up" | "degraded" | "down";
+  version: number;
+  createdAt: string;
+  updatedAt: string;
+}
+
+export type NewChannel = Omit<Channel, "id" | "status" | "health" | "version" | "createdAt" | "updatedAt">;
+
+/** Capacity of a channel in a time window; units are meals (the sum of an order's item quantities). */
+export interface Slot {
+  start: string;
+  end: string;
+  capacity: number;
+}
+
+export interface SlotView extends Slot {
+  id: string;
+  reserved: number;
+}
+
+/** One channel as routing sees it: plain data, in memory, may be stale (a stale one costs a re-route). */
+export interface ChannelRoom {
+  channel: Channel;
+  /** By start. */
+  slots: readonly SlotRoom[];
+}
+
+export interface SlotRoom {
+  id: string;
+  startMs: number;
+  endMs: number;
+  sellable: number;
+  reserved: number;
+}
+
+export interface RankingQuery {
+  lat: number;
+  lng: number;
+  /** An instant inside the wanted slot, ms. */
+  slotMs: number;
+  vehicle: Vehicle | null;
+}
+
+export interface RankedChannel {
+  channelId: string;
+  name: string;
+  type: ChannelType;
+  score: number;
+  distanceMeters: number;
+  costMinor: number;
+  currency: string;
+  slot: { id: string; start: string; end: string };
+  remaining: number;
+}
+
+export interface CapacityApi {
+  listChannels(options: { afterId: string | null; limit: number }): Promise<readonly Channel[]>;
+  getChannel(id: string): Promise<Channel | null>;
+  /** Returns the channel and the secret that signs its callbacks (shown this once). */
+  createChannel(channel: NewChannel, by: { actor: string; source: string | null }): Promise<{ channel: Channel; secret: string }>;
+  /** Changes the given fields. `expectedVersion` null: whatever it is. Throws `channel_not_found`, `version_conflict`. */
+  patchChannel(id: string, patch: Partial<NewChannel> & { status?: Channel["status"]; health?: Channel["health"] }, expectedVersion: number | null, by: { actor: string; source: string | null }): Promise<Channel>;
+  /**
+   * Sets the capacity of these slots (made when new; others stay). Throws `capacity_below_reserved`, naming the slot,
+   * `slots_overlap`, `channel_not_found`; then nothing is changed.
+   */
+  putCapacity(id: string, slots: readonly Slot[], by: { actor: string; source: string | null }): Promise<readonly SlotView[]>;
+  getCapacity(id: string, range: { fromMs: number; toMs: number }): Promise<readonly SlotView[]>;
+  rankings(query: RankingQuery): Promise<readonly RankedChannel[]>;
+  /** The network in memory, for routing. The array is stable between changes. */
+  network(): readonly ChannelRoom[];
+  channelInMemory(id: string): Channel | undefined;
+  /** The secret that callbacks of this channel are signed with; null when there is no such channel. */
+  callbackSecret(id: string): Promise<string | null>;
+}

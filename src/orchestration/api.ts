@@ -1,0 +1,82 @@
+import type { OrderDoc, OrderView, PersonalData } from "./order.ts";
+
+/** Who did it and from where: goes to the journal. */
+export interface Actor {
+  /** `client:cli_…`, `operator:key_…`, `channel:chn_…`, `owner:own_…`, `timer`. */
+  actor: string;
+  /** Address or process; null when unknown. */
+  source: string | null;
+}
+
+/** An order as validated by the gateway; orchestration gives it its id and time. */
+export interface Submission {
+  clientId: string;
+  by: Actor;
+  /** `header`: the Idempotency-Key; `external`: externalId as key; `server`: one the server made. Three namespaces. */
+  keyNamespace: "header" | "external" | "server";
+  idempotencyKey: string;
+  order: Omit<OrderDoc, "id" | "createdAt">;
+  personal: PersonalData | null;
+}
+
+export type SubmitResult =
+  | { kind: "order"; order: OrderView; replayed: boolean }
+  | { kind: "refused"; code: "idempotency_key_reused" | "window_in_past"; detail: string };
+
+export type CancelResult =
+  | { kind: "order"; order: OrderView }
+  | { kind: "refused"; code: "order_not_found" | "transition_refused"; detail: string };
+
+/** What a channel reports of one attempt. `undelivered` = the door stayed shut; `refused` after confirming = given back. */
+export type CallbackKind = "preparing" | "ready" | "dispatched" | "delivered" | "undelivered" | "refused";
+
+export interface ChannelCallback {
+  channelId: string;
+  /** The channel's id of this report: a repeat is recognised by it. */
+  callbackId: string;
+  /** The attempt's key, as given in the booking: `ord_….<leg>.<attempt>`. */
+  attemptKey: string;
+  kind: CallbackKind;
+  /** When it happened, RFC 3339. */
+  at: string;
+  reason?: string;
+  by: Actor;
+}
+
+export type CallbackResult =
+  | { kind: "applied" | "kept" | "ignored" | "duplicate"; detail: string }
+  | { kind: "refused"; code: "attempt_unknown"; detail: string };
+
+/** Orders as a context of batch methods over plain data: in one process a direct call, split a remote one. */
+export interface OrchestrationApi {
+  /**
+   * Stores the orders durably and routes them. Each answer comes when its order has been confirmed or has ended, or
+   * after `waitMs` (0: as soon as it is stored). Throws `overloaded` when intake's queue is full.
+   */
+  submit(submissions: readonly Submission[], options: { waitMs: number }): Promise<readonly SubmitResult[]>;
+  /** Sets `cancelling`; waits up to `waitMs` for `cancelled`. `clientId` null: any client's order (admin). */
+  cancel(requests: readonly { id: string; clientId: string | null; by: Actor }[], options: { waitMs: number }): Promise<readonly CancelResult[]>;
+  callbacks(callbacks: readonly ChannelCallback[]): Promise<readonly CallbackResult[]>;
+  /** The truth, in input order; null where there is none. */
+  read(ids: readonly string[]): Promise<readonly (StoredOrder | null)[]>;
+  contacts(ids: readonly string[]): Promise<readonly (PersonalData | null)[]>;
+  /** The decision of each order's newest attempt (or of its last routing, when it has none); null when unknown. */
+  decisions(ids: readonly string[]): Promise<readonly (DecisionView | null)[]>;
+  /** The version that clients were last told of this order in this process; undefined when it was long ago. */
+  toldVersion(id: string): number | undefined;
+}
+
+export interface StoredOrder {
+  clientId: string;
+  order: OrderView;
+}
+
+/** Why this channel: kept with the attempt (capacity-free plain data; written by optimization/route.ts). */
+export interface DecisionView {
+  method: "best_each" | "greedy" | "round_robin";
+  policy: string;
+  chosen: { channelId: string; score: number } | null;
+  candidates: readonly { channelId: string; score: number; costMinor: number; etaMinutes: number; why: string }[];
+  /** Channels that were not candidates, by reason. */
+  excluded: Readonly<Record<string, number>>;
+}

@@ -1,0 +1,96 @@
+/**
+ * Every status, where it may go, when it is due and what happens then. Anything that is not in this table is refused.
+ * docs/order-states.md is generated from it (`npm run docs`).
+ */
+export const orderStates = {
+  received: {
+    means: "Stored durably; no channel yet.",
+    to: ["reserved", "failing", "cancelling"],
+    due: "when the promise can no longer be kept",
+    whenDue: "failing: nothing had room in time",
+  },
+  reserved: {
+    means: "A channel's capacity is held; the channel is being asked to take the order.",
+    to: ["booked", "rerouting", "failing", "cancelling"],
+    due: "when the promise can no longer be kept",
+    whenDue: "failing: the channel never answered in time",
+  },
+  booked: {
+    means: "The channel has promised to fulfil it.",
+    to: ["confirmed", "rerouting", "failing", "cancelling"],
+    due: "when the promise can no longer be kept",
+    whenDue: "failing: never confirmed",
+  },
+  confirmed: {
+    means: "Ours and the channel's word is given to the customer.",
+    to: ["preparing", "rerouting", "cancelling", "undelivered"],
+    due: "two hours after the promised window",
+    whenDue: "undelivered: the channel never reported it",
+  },
+  preparing: {
+    means: "Being cooked or picked.",
+    to: ["ready", "rerouting", "undelivered"],
+    due: "two hours after the promised window",
+    whenDue: "undelivered: the channel never reported more",
+  },
+  ready: {
+    means: "Waiting for its courier.",
+    to: ["dispatched", "rerouting", "undelivered"],
+    due: "two hours after the promised window",
+    whenDue: "undelivered: the channel never reported more",
+  },
+  dispatched: {
+    means: "On its way.",
+    to: ["delivered", "undelivered"],
+    due: "two hours after the promised window",
+    whenDue: "undelivered: the channel never reported more",
+  },
+  rerouting: {
+    means: "It had a channel and lost it; the next is sought.",
+    to: ["reserved", "failing", "cancelling"],
+    due: "when the promise can no longer be kept",
+    whenDue: "failing: nothing had room in time",
+  },
+  cancelling: {
+    means: "Cancelled by someone; what was booked and reserved is being undone.",
+    to: ["cancelled", "stuck"],
+    due: "fifteen minutes after it began",
+    whenDue: "stuck: a channel would not take the cancellation",
+  },
+  failing: {
+    means: "Can't be fulfilled; what was booked and reserved is being undone.",
+    to: ["failed", "stuck"],
+    due: "fifteen minutes after it began",
+    whenDue: "stuck: a channel would not take the cancellation",
+  },
+  stuck: {
+    means: "An undo failed for good: an alert; the undo is tried again daily until it succeeds or an operator decides.",
+    to: ["cancelling", "failing"],
+    due: "a day after it got stuck",
+    whenDue: "the undo is tried again, as cancelling or failing",
+  },
+  delivered: { means: "At the customer's door.", to: [], due: null, whenDue: null },
+  undelivered: { means: "It went out or should have, and did not arrive.", to: [], due: null, whenDue: null },
+  cancelled: { means: "Fully undone at someone's wish.", to: [], due: null, whenDue: null },
+  failed: { means: "Fully undone; it could not be fulfilled.", to: [], due: null, whenDue: null },
+} as const satisfies Record<string, StateRow>;
+
+interface StateRow {
+  means: string;
+  to: readonly string[];
+  /** Its deadline, in words; null at an end. The arithmetic is `deadlineOf` in decide.ts. */
+  due: string | null;
+  whenDue: string | null;
+}
+
+export type OrderStatus = keyof typeof orderStates;
+
+export const orderStatuses = Object.keys(orderStates) as readonly OrderStatus[];
+
+export const isEnd = (status: OrderStatus): boolean => orderStates[status].to.length === 0;
+
+export const mayGo = (from: OrderStatus, to: OrderStatus): boolean =>
+  (orderStates[from].to as readonly OrderStatus[]).includes(to);
+
+/** The kitchen-to-door way, in order: a report of a later one implies those before it. */
+export const fulfillmentWay = ["confirmed", "preparing", "ready", "dispatched", "delivered"] as const;

@@ -1,0 +1,78 @@
+import { resolve } from "node:path";
+import { type Static, Type } from "typebox";
+import { Value } from "typebox/value";
+
+export const roles = ["gateway", "orchestration", "optimization", "capacity", "relay", "read-model"] as const;
+export type Role = (typeof roles)[number];
+
+const text = (fallback: string, description: string) => Type.String({ default: fallback, description });
+const integer = (fallback: number, minimum: number, maximum: number, description: string) =>
+  Type.Integer({ default: fallback, minimum, maximum, description });
+
+/** Every variable that the program reads, with its default and what it is for. Nobody else touches process.env. */
+const schema = Type.Object({
+  PORT: integer(8080, 0, 65_535, "HTTP port of the gateway; 0 takes a free one"),
+  HOST: text("127.0.0.1", "address that the gateway listens on"),
+  ROLES: text(roles.join(","), "roles that this process plays, comma-separated"),
+  DATA_DIR: text("./.uoop", "folder for the embedded database, keys and archive"),
+  DATABASE_URL: text("", "PostgreSQL to use instead of the embedded one"),
+  LOG_LEVEL: Type.Union(
+    ["trace", "debug", "info", "warn", "error", "silent"].map((level) => Type.Literal(level)),
+    { default: "info", description: "least level that is logged (JSON lines on stderr)" },
+  ),
+  ROUTING_METHOD: Type.Union([Type.Literal("weighted"), Type.Literal("round_robin")], {
+    default: "weighted",
+    description: "weighted: by the routing policy; round_robin: channels in turn",
+  }),
+  EXAMPLE_NETWORK: Type.Union([Type.Literal("on"), Type.Literal("off")], {
+    default: "on",
+    description: "on: an empty database is given an example network and the channel simulator is started",
+  }),
+  SIMULATOR_PORT: integer(8081, 0, 65_535, "HTTP port of the channel simulator; 0 takes a free one"),
+  ANSWER_WITHIN_MS: integer(2_000, 0, 60_000, "how long POST /v1/orders waits for the saga before it answers 202"),
+  MAX_BATCH_ORDERS: integer(2_000, 1, 10_000, "orders in one commit at most"),
+  MAX_QUEUED_ORDERS: integer(20_000, 1, 1_000_000, "orders waiting for intake at most; beyond it 503"),
+  DATABASE_CONNECTIONS: integer(8, 2, 100, "connections to PostgreSQL"),
+  OWNER_LEASE_MS: integer(5_000, 500, 60_000, "a process that has not renewed for this long loses its orders"),
+});
+
+export type Environment = Static<typeof schema>;
+
+export interface Config extends Readonly<Environment> {
+  readonly dataDir: string;
+  readonly roleSet: ReadonlySet<Role>;
+}
+
+/** Reads the configuration once. Throws a sentence per wrong variable, saying what to do. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const given: Record<string, unknown> = {};
+  const wrong: string[] = [];
+  for (const name of Object.keys(schema.properties)) {
+    const value = env[name];
+    if (value !== undefined && value !== "") given[name] = Value.Convert(schema.properties[name as keyof Environment], value);
+  }
+  const filled = Value.Default(schema, given) as Environment;
+  for (const error of Value.Errors(schema, filled)) {
+    const name = error.instancePath.slice(1);
+    wrong.push(`${name}=${JSON.stringify(env[name])} ${error.message}; ${describeVariable(name)}`);
+  }
+  const wanted = String(filled.ROLES).split(",").map((role) => role.trim());
+  for (const role of wanted) {
+    if (!(roles as readonly string[]).includes(role)) wrong.push(`ROLES names "${role}"; the roles are ${roles.join(", ")}`);
+  }
+  if (wrong.length > 0) throw new Error(`The configuration can't be used:\n- ${wrong.join("\n- ")}`);
+  return Object.freeze({ ...filled, dataDir: resolve(filled.DATA_DIR), roleSet: new Set(wanted as Role[]) });
+}
+
+const describeVariable = (name: string): string => {
+  const property = schema.properties[name as keyof Environment] as { description?: string; default?: unknown } | undefined;
+  return property ? `it is the ${property.description} (default ${JSON.stringify(property.default)})` : "unknown";
+};
+
+/** For the start: every setting in one line each, secrets masked. */
+export function describeConfig(config: Config): Record<string, unknown> {
+  const shown: Record<string, unknown> = {};
+  for (const name of Object.keys(schema.properties) as (keyof Environment)[]) shown[name] = config[name];
+  if (config.DATABASE_URL) shown.DATABASE_URL = config.DATABASE_URL.replace(/\/\/([^:@/]+):[^@/]+@/, "//$1:***@");
+  return shown;
+}

@@ -1,0 +1,110 @@
+import pg from "pg";
+import { UoopError } from "./errors.ts";
+
+/** A named statement: the name is its prepared-statement key, so it is planned once per connection. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+export const statement = (name: string, text: string): Statement => ({ name, text });
+
+/** What runs SQL: the pool (each statement its own transaction) or one transaction. */
+export interface Executor {
+  /** Runs one statement. `Row` is what the caller knows that it selects. */
+  run<Row>(statement: Statement, params?: readonly unknown[]): Promise<Row[]>;
+}
+
+export interface Database extends Executor {
+  /** Several statements in one transaction; rolled back when `work` throws. */
+  transaction<T>(work: (tx: Executor) => Promise<T>): Promise<T>;
+  /** Statements sent so far (a test holds that a batch costs as many as one order). */
+  readonly statementsSent: number;
+  close(): Promise<void>;
+}
+
+// Hot statements join arrays that came in (small, hashed) to tables by primary key: never a scan, one plan for all batch
+// sizes. A frozen process must not hold locks: what it has open is cut after transaction_timeout.
+const sessionSettings = [
+  "-c plan_cache_mode=force_generic_plan",
+  "-c enable_seqscan=off",
+  "-c enable_mergejoin=off",
+  "-c jit=off",
+  "-c statement_timeout=30000",
+  "-c transaction_timeout=60000",
+  "-c idle_in_transaction_session_timeout=10000",
+  "-c timezone=UTC",
+].join(" ");
+
+// bigint and timestamptz arrive as numbers and RFC 3339 text: no Date objects, positions stay below 2^53.
+pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => new Date(text).toISOString());
+
+export function openDatabase(url: string, options: { connections: number; application: string }): Database {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.connections,
+    application_name: options.application,
+    options: sessionSettings,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+  });
+  // A dropped idle connection is replaced at the next use; the error that matters comes with the statement.
+  pool.on("error", () => undefined);
+  let statementsSent = 0;
+
+  const runOn = (target: pg.Pool | pg.PoolClient): Executor => ({
+    async run<Row>(query: Statement, params: readonly unknown[] = []) {
+      statementsSent += 1;
+      try {
+        const result = await target.query({ name: query.name, text: query.text, values: params as unknown[] });
+        return result.rows as Row[];
+      } catch (error) {
+        throw asUoopError(error, query.name);
+      }
+    },
+  });
+
+  return {
+    ...runOn(pool),
+    async transaction(work) {
+      const client = await pool.connect().catch((error: unknown) => {
+        throw asUoopError(error, "connect");
+      });
+      let broken: Error | undefined;
+      try {
+        await client.query("begin");
+        const answer = await work(runOn(client));
+        await client.query("commit");
+        return answer;
+      } catch (error) {
+        await client.query("rollback").catch((cause: unknown) => {
+          broken = cause as Error;
+        });
+        throw error;
+      } finally {
+        client.release(broken);
+      }
+    },
+    get statementsSent() {
+      return statementsSent;
+    },
+    close: () => pool.end(),
+  };
+}
+
+/** SQLSTATE of an error that PostgreSQL answered with; undefined when no answer came (then the commit is ambiguous). */
+export const sqlState = (error: unknown): string | undefined => {
+  const cause = error instanceof UoopError ? error.cause : error;
+  const code = (cause as { code?: unknown } | undefined)?.code;
+  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) && code !== "EPIPE" ? code : undefined;
+};
+
+/** Connection trouble, shutdown (57P0x) and timeouts become `unavailable` (503, retryable); the rest stays what it is. */
+function asUoopError(error: unknown, where: string): unknown {
+  const code = sqlState(error);
+  const away = code === undefined || code.startsWith("08") || code.startsWith("57") || code === "53300";
+  return away && error instanceof Error
+    ? new UoopError("unavailable", `The database did not answer (${where}: ${error.message})`, { cause: error })
+    : error;
+}

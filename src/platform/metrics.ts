@@ -1,0 +1,56 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+
+/** The metrics of one process; docs/operating.md lists them. Created once in app.ts and passed in. */
+export type Metrics = ReturnType<typeof createMetrics>;
+
+const latencySeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10];
+
+export function createMetrics() {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  return {
+    registry,
+    orderSeconds: new Histogram({
+      name: "uoop_order_processing_seconds",
+      help: "Submit to confirmed, failed or cancelled",
+      labelNames: ["status"],
+      buckets: latencySeconds,
+      registers,
+    }),
+    httpSeconds: new Histogram({
+      name: "uoop_http_request_seconds",
+      help: "HTTP requests by route and status",
+      labelNames: ["method", "route", "status"],
+      buckets: latencySeconds,
+      registers,
+    }),
+    transitions: new Counter({
+      name: "uoop_order_transitions_total",
+      help: "Order versions written, by status",
+      labelNames: ["to"],
+      registers,
+    }),
+    commits: new Histogram({
+      name: "uoop_commit_orders",
+      help: "Orders per commit, by kind",
+      labelNames: ["kind"],
+      buckets: [1, 10, 50, 100, 250, 500, 1_000, 2_000],
+      registers,
+    }),
+    channelCalls: new Histogram({
+      name: "uoop_channel_call_seconds",
+      help: "Calls to channels, by call and outcome",
+      labelNames: ["channel", "call", "outcome"],
+      buckets: latencySeconds,
+      registers,
+    }),
+    stuckOrders: new Counter({ name: "uoop_orders_stuck_total", help: "Orders whose undo failed for good", registers }),
+    inMotion: new Gauge({ name: "uoop_orders_in_motion", help: "Orders that this process carries", registers }),
+    relayLag: new Gauge({ name: "uoop_relay_lag_seconds", help: "Age of the oldest event not yet on the bus", registers }),
+    published: new Counter({ name: "uoop_events_published_total", help: "Events put on the bus", labelNames: ["type"], registers }),
+    deadLetters: new Counter({ name: "uoop_dead_letters_total", help: "Events that could not be delivered", labelNames: ["subscriber"], registers }),
+    consumerLag: new Gauge({ name: "uoop_consumer_lag_events", help: "Events on the bus that a consumer has not handled", labelNames: ["consumer"], registers }),
+    streams: new Gauge({ name: "uoop_sse_streams", help: "Open SSE streams", registers }),
+  };
+}

@@ -1,0 +1,52 @@
+/** Event types, each with one JSON Schema file in src/relay/schemas/<type>.json. */
+export const eventTypes = [
+  "order.created",
+  "order.status_changed",
+  "order.updated",
+  "channel.assigned",
+  "capacity.updated",
+  "channel.health_changed",
+] as const;
+export type EventType = (typeof eventTypes)[number];
+
+/**
+ * One event as packed into a row: what is its own. The snapshot that it carries is `{ ...doc, ...patch }` of its row,
+ * so a row of four events holds the order once.
+ */
+export interface PackedEvent {
+  type: EventType;
+  /** Version of the subject (order or channel) that this event tells of. */
+  version: number;
+  /** RFC 3339. */
+  at: string;
+  /** order.status_changed: from, to, reason. channel.assigned: channel, leg, attempt. */
+  data?: Readonly<Record<string, unknown>>;
+  /** The snapshot's mutable half at this version (an order's OrderState). */
+  patch: Readonly<Record<string, unknown>>;
+}
+
+/** A row of the outbox or of the event log: the events of one subject in one commit, in version order. */
+export interface EventRow {
+  lane: number;
+  /** `ord_…` or `chn_…`. */
+  subject: string;
+  clientId: string | null;
+  doc: Readonly<Record<string, unknown>>;
+  events: readonly PackedEvent[];
+}
+
+/** CloudEvents 1.0, JSON format. `id` is deterministic: subject + version + type. */
+export interface PlatformEvent {
+  specversion: "1.0";
+  id: string;
+  source: string;
+  type: EventType;
+  subject: string;
+  time: string;
+  datacontenttype: "application/json";
+  dataschema: string;
+  /** Extension attributes: the subject's version, and the lane as partition key. */
+  subjectversion: number;
+  partitionkey: string;
+  data: Readonly<Record<string, unknown>>;
+}
