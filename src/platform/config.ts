@@ -29,11 +29,21 @@ const schema = Type.Object({
     description: "on: an empty database is given an example network and the channel simulator is started",
   }),
   SIMULATOR_PORT: integer(8081, 0, 65_535, "HTTP port of the channel simulator; 0 takes a free one"),
-  ANSWER_WITHIN_MS: integer(2_000, 0, 60_000, "how long POST /v1/orders waits for the saga before it answers 202"),
+  ANSWER_WITHIN_MS: integer(
+    2_000,
+    0,
+    60_000,
+    "how long POST /v1/orders waits for the saga before it answers 202",
+  ),
   MAX_BATCH_ORDERS: integer(2_000, 1, 10_000, "orders in one commit at most"),
   MAX_QUEUED_ORDERS: integer(20_000, 1, 1_000_000, "orders waiting for intake at most; beyond it 503"),
   DATABASE_CONNECTIONS: integer(8, 2, 100, "connections to PostgreSQL"),
-  OWNER_LEASE_MS: integer(5_000, 500, 60_000, "a process that has not renewed for this long loses its orders"),
+  OWNER_LEASE_MS: integer(
+    5_000,
+    500,
+    60_000,
+    "a process that has not renewed for this long loses its orders",
+  ),
 });
 
 export type Environment = Static<typeof schema>;
@@ -49,30 +59,39 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const wrong: string[] = [];
   for (const name of Object.keys(schema.properties)) {
     const value = env[name];
-    if (value !== undefined && value !== "") given[name] = Value.Convert(schema.properties[name as keyof Environment], value);
+    if (value !== undefined && value !== "")
+      given[name] = Value.Convert(schema.properties[name as keyof Environment], value);
   }
   const filled = Value.Default(schema, given) as Environment;
   for (const error of Value.Errors(schema, filled)) {
     const name = error.instancePath.slice(1);
     wrong.push(`${name}=${JSON.stringify(env[name])} ${error.message}; ${describeVariable(name)}`);
   }
-  const wanted = String(filled.ROLES).split(",").map((role) => role.trim());
+  const wanted = String(filled.ROLES)
+    .split(",")
+    .map((role) => role.trim());
   for (const role of wanted) {
-    if (!(roles as readonly string[]).includes(role)) wrong.push(`ROLES names "${role}"; the roles are ${roles.join(", ")}`);
+    if (!(roles as readonly string[]).includes(role))
+      wrong.push(`ROLES names "${role}"; the roles are ${roles.join(", ")}`);
   }
   if (wrong.length > 0) throw new Error(`The configuration can't be used:\n- ${wrong.join("\n- ")}`);
   return Object.freeze({ ...filled, dataDir: resolve(filled.DATA_DIR), roleSet: new Set(wanted as Role[]) });
 }
 
 const describeVariable = (name: string): string => {
-  const property = schema.properties[name as keyof Environment] as { description?: string; default?: unknown } | undefined;
-  return property ? `it is the ${property.description} (default ${JSON.stringify(property.default)})` : "unknown";
+  const property = schema.properties[name as keyof Environment] as
+    | { description?: string; default?: unknown }
+    | undefined;
+  return property
+    ? `it is the ${property.description} (default ${JSON.stringify(property.default)})`
+    : "unknown";
 };
 
 /** For the start: every setting in one line each, secrets masked. */
 export function describeConfig(config: Config): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
   for (const name of Object.keys(schema.properties) as (keyof Environment)[]) shown[name] = config[name];
-  if (config.DATABASE_URL) shown.DATABASE_URL = config.DATABASE_URL.replace(/\/\/([^:@/]+):[^@/]+@/, "//$1:***@");
+  if (config.DATABASE_URL)
+    shown.DATABASE_URL = config.DATABASE_URL.replace(/\/\/([^:@/]+):[^@/]+@/, "//$1:***@");
   return shown;
 }

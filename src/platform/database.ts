@@ -57,7 +57,11 @@ export function openDatabase(url: string, options: { connections: number; applic
     async run<Row>(query: Statement, params: readonly unknown[] = []) {
       statementsSent += 1;
       try {
-        const result = await target.query({ name: query.name, text: query.text, values: params as unknown[] });
+        const result = await target.query({
+          name: query.name,
+          text: query.text,
+          values: params as unknown[],
+        });
         return result.rows as Row[];
       } catch (error) {
         throw asUoopError(error, query.name);
@@ -105,6 +109,8 @@ function asUoopError(error: unknown, where: string): unknown {
   const code = sqlState(error);
   const away = code === undefined || code.startsWith("08") || code.startsWith("57") || code === "53300";
   return away && error instanceof Error
-    ? new UoopError("unavailable", `The database did not answer (${where}: ${error.message})`, { cause: error })
+    ? new UoopError("unavailable", `The database did not answer (${where}: ${error.message})`, {
+        cause: error,
+      })
     : error;
 }

@@ -15,7 +15,11 @@ export const problems = {
   not_found: { status: 404, retryable: false, title: "There is no such thing here" },
   order_not_found: { status: 404, retryable: false, title: "There is no such order" },
   channel_not_found: { status: 404, retryable: false, title: "There is no such channel" },
-  attempt_unknown: { status: 404, retryable: false, title: "The callback names an attempt that was never made" },
+  attempt_unknown: {
+    status: 404,
+    retryable: false,
+    title: "The callback names an attempt that was never made",
+  },
   method_not_allowed: { status: 405, retryable: false, title: "This address does not take this method" },
   order_unfulfillable: { status: 409, retryable: false, title: "The order could not be fulfilled" },
   transition_refused: { status: 409, retryable: false, title: "The order's state does not allow this" },

@@ -62,7 +62,8 @@ export function firstOrderIdAt(nowMs: number): string {
 const idShape = /^[a-z]{3}_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 
 /** Whether `text` is an id of this kind (its shape; not whether it exists). */
-export const isId = (prefix: IdPrefix, text: string): boolean => text.startsWith(`${prefix}_`) && idShape.test(text);
+export const isId = (prefix: IdPrefix, text: string): boolean =>
+  text.startsWith(`${prefix}_`) && idShape.test(text);
 
 /** First 128 bits of SHA-256 as 32 hex digits: enough that two keys never meet (2^64 keys for even odds). */
 export const digest = (text: string): string => hash("sha256", text, "hex").slice(0, 32);

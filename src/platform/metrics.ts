@@ -45,12 +45,39 @@ export function createMetrics() {
       buckets: latencySeconds,
       registers,
     }),
-    stuckOrders: new Counter({ name: "uoop_orders_stuck_total", help: "Orders whose undo failed for good", registers }),
-    inMotion: new Gauge({ name: "uoop_orders_in_motion", help: "Orders that this process carries", registers }),
-    relayLag: new Gauge({ name: "uoop_relay_lag_seconds", help: "Age of the oldest event not yet on the bus", registers }),
-    published: new Counter({ name: "uoop_events_published_total", help: "Events put on the bus", labelNames: ["type"], registers }),
-    deadLetters: new Counter({ name: "uoop_dead_letters_total", help: "Events that could not be delivered", labelNames: ["subscriber"], registers }),
-    consumerLag: new Gauge({ name: "uoop_consumer_lag_events", help: "Events on the bus that a consumer has not handled", labelNames: ["consumer"], registers }),
+    stuckOrders: new Counter({
+      name: "uoop_orders_stuck_total",
+      help: "Orders whose undo failed for good",
+      registers,
+    }),
+    inMotion: new Gauge({
+      name: "uoop_orders_in_motion",
+      help: "Orders that this process carries",
+      registers,
+    }),
+    relayLag: new Gauge({
+      name: "uoop_relay_lag_seconds",
+      help: "Age of the oldest event not yet on the bus",
+      registers,
+    }),
+    published: new Counter({
+      name: "uoop_events_published_total",
+      help: "Events put on the bus",
+      labelNames: ["type"],
+      registers,
+    }),
+    deadLetters: new Counter({
+      name: "uoop_dead_letters_total",
+      help: "Events that could not be delivered",
+      labelNames: ["subscriber"],
+      registers,
+    }),
+    consumerLag: new Gauge({
+      name: "uoop_consumer_lag_events",
+      help: "Events on the bus that a consumer has not handled",
+      labelNames: ["consumer"],
+      registers,
+    }),
     streams: new Gauge({ name: "uoop_sse_streams", help: "Open SSE streams", registers }),
   };
 }

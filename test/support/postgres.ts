@@ -1,0 +1,134 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
+import pg from "pg";
+import { type Database, openDatabase } from "../../src/platform/database.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { migrate, readMigrations } from "../../src/platform/migrate.ts";
+import { ensurePartitions } from "../../src/platform/partitions.ts";
+import { createPostgres } from "../../src/platform/postgres.ts";
+
+export interface TestDatabase {
+  url: string;
+  database: Database;
+  close(): Promise<void>;
+}
+
+const folderPrefix = "uoop-test-";
+
+/**
+ * A database of its own on a real PostgreSQL 18, migrated and with its partitions: a copy of a template that the first
+ * caller makes. The server is the test run's (TEST_POSTGRES_URL, set by test/run.ts) or, for a file run by itself, one
+ * that is started on demand and ends with the process.
+ */
+export async function testDatabase(options: { connections?: number } = {}): Promise<TestDatabase> {
+  const server = await serverUrl();
+  const template = await ensureTemplate(server);
+  const name = `test_${process.pid}_${randomBytes(6).toString("hex")}`;
+  await onServer(server, (client) =>
+    client.query(`create database ${name} template ${template} strategy file_copy`),
+  );
+  const url = withDatabase(server, name);
+  const database = openDatabase(url, { connections: options.connections ?? 8, application: "uoop-test" });
+  return {
+    url,
+    database,
+    async close() {
+      await database.close();
+      await onServer(server, (client) => client.query(`drop database if exists ${name} with (force)`));
+    },
+  };
+}
+
+/** Starts a PostgreSQL for tests (no fsync: its data is thrown away) in a temporary folder. */
+export async function startTestPostgres(): Promise<{ url: string; stop(): Promise<void> }> {
+  sweepOrphans();
+  const folder = join(tmpdir(), `${folderPrefix}${process.pid}-${randomBytes(4).toString("hex")}`);
+  const postgres = createPostgres({ folder, log: createLog("error"), durable: false });
+  await postgres.start();
+  const kill = () => {
+    if (postgres.pid !== undefined) end(postgres.pid);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once("exit", kill);
+  return {
+    url: postgres.urlOf("postgres"),
+    async stop() {
+      await postgres.stop();
+      process.off("exit", kill);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+let ownServer: Promise<{ url: string; stop(): Promise<void> }> | undefined;
+
+async function serverUrl(): Promise<string> {
+  const shared = process.env.TEST_POSTGRES_URL;
+  if (shared) return shared;
+  ownServer ??= startTestPostgres();
+  return (await ownServer).url;
+}
+
+after(async () => {
+  await (await ownServer)?.stop();
+});
+
+let template: Promise<string> | undefined;
+
+/** One template per state of the migrations; test files of one run share it. */
+function ensureTemplate(server: string): Promise<string> {
+  template ??= (async () => {
+    const migrations = await readMigrations();
+    const name = `template_${migrations.map(({ checksum }) => checksum.slice(0, 8)).join("_")}`;
+    await onServer(server, async (client) => {
+      await client.query("select pg_advisory_lock(1)");
+      const { rowCount } = await client.query("select from pg_database where datname = $1", [name]);
+      if (rowCount !== 0) return;
+      await client.query(`create database ${name}_new`);
+      await migrate(withDatabase(server, `${name}_new`), migrations);
+      const database = openDatabase(withDatabase(server, `${name}_new`), {
+        connections: 2,
+        application: "uoop-test",
+      });
+      await ensurePartitions(database, Date.now());
+      await database.close();
+      await client.query(`alter database ${name}_new rename to ${name}`);
+    });
+    return name;
+  })();
+  return template;
+}
+
+async function onServer<T>(server: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: server });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+const withDatabase = (server: string, name: string): string => server.replace(/\/postgres\?/, `/${name}?`);
+
+/** Ends servers whose test process was killed before it could. */
+function sweepOrphans(): void {
+  for (const name of readdirSync(tmpdir()).filter((each) => each.startsWith(folderPrefix))) {
+    const owner = Number(name.slice(folderPrefix.length).split("-")[0]);
+    if (existsSync(`/proc/${owner}`) || !existsSync("/proc/self")) continue;
+    const pidFile = join(tmpdir(), name, "postgres", "postmaster.pid");
+    if (existsSync(pidFile)) end(Number(readFileSync(pidFile, "utf8").split("\n")[0]));
+    rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, "SIGQUIT");
+  } catch {
+    // It is gone already.
+  }
+}
