@@ -1,22 +1,16 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after } from "node:test";
 import pg from "pg";
 import { type Database, openDatabase } from "../../src/platform/database.ts";
-import { createLog } from "../../src/platform/log.ts";
 import { migrate, readMigrations } from "../../src/platform/migrate.ts";
 import { ensurePartitions } from "../../src/platform/partitions.ts";
-import { createPostgres } from "../../src/platform/postgres.ts";
+import { startTestPostgres } from "./postgres-server.ts";
 
 export interface TestDatabase {
   url: string;
   database: Database;
   close(): Promise<void>;
 }
-
-const folderPrefix = "uoop-test-";
 
 /**
  * A database of its own on a real PostgreSQL 18, migrated and with its partitions: a copy of a template that the first
@@ -38,27 +32,6 @@ export async function testDatabase(options: { connections?: number } = {}): Prom
     async close() {
       await database.close();
       await onServer(server, (client) => client.query(`drop database if exists ${name} with (force)`));
-    },
-  };
-}
-
-/** Starts a PostgreSQL for tests (no fsync: its data is thrown away) in a temporary folder. */
-export async function startTestPostgres(): Promise<{ url: string; stop(): Promise<void> }> {
-  sweepOrphans();
-  const folder = join(tmpdir(), `${folderPrefix}${process.pid}-${randomBytes(4).toString("hex")}`);
-  const postgres = createPostgres({ folder, log: createLog("error"), durable: false });
-  await postgres.start();
-  const kill = () => {
-    if (postgres.pid !== undefined) end(postgres.pid);
-    rmSync(folder, { recursive: true, force: true });
-  };
-  process.once("exit", kill);
-  return {
-    url: postgres.urlOf("postgres"),
-    async stop() {
-      await postgres.stop();
-      process.off("exit", kill);
-      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
@@ -113,22 +86,3 @@ async function onServer<T>(server: string, work: (client: pg.Client) => Promise<
 }
 
 const withDatabase = (server: string, name: string): string => server.replace(/\/postgres\?/, `/${name}?`);
-
-/** Ends servers whose test process was killed before it could. */
-function sweepOrphans(): void {
-  for (const name of readdirSync(tmpdir()).filter((each) => each.startsWith(folderPrefix))) {
-    const owner = Number(name.slice(folderPrefix.length).split("-")[0]);
-    if (existsSync(`/proc/${owner}`) || !existsSync("/proc/self")) continue;
-    const pidFile = join(tmpdir(), name, "postgres", "postmaster.pid");
-    if (existsSync(pidFile)) end(Number(readFileSync(pidFile, "utf8").split("\n")[0]));
-    rmSync(join(tmpdir(), name), { recursive: true, force: true });
-  }
-}
-
-function end(pid: number): void {
-  try {
-    process.kill(pid, "SIGQUIT");
-  } catch {
-    // It is gone already.
-  }
-}
