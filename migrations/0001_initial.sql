@@ -11,7 +11,7 @@ create table owners (                    -- a process that carries orders; its l
 
 create table clients (
   id text collate "C" primary key,
-  name text not null,
+  name text not null unique,
   created_at timestamptz not null default now()
 );
 
@@ -146,8 +146,9 @@ create table outbox (
 create table lanes (                     -- who relays each lane: fenced by epoch, as owners are
   lane smallint primary key,
   holder text collate "C",
-  epoch int not null default 0
-);
+  epoch int not null default 0,
+  lease_until timestamptz                -- a holder that has not renewed by then has lost it
+) with (fillfactor = 50);
 insert into lanes (lane) select generate_series(0, 63);
 
 create table dead_letters (
