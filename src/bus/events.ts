@@ -1,0 +1,35 @@
+import type { EventRow, EventType, PackedEvent, PlatformEvent } from "../relay/api.ts";
+
+/** Where the schema of an event type is found: the address is its name, the file is src/relay/schemas/<type>.json. */
+export const schemaOf = (type: string): string => `https://uoop.dev/schemas/${type}.json`;
+
+/** The same event has the same id wherever and however often it is made, so a consumer can drop repeats. */
+export const eventId = (subject: string, version: number, type: EventType): string =>
+  `${subject}.${version}.${type}`;
+
+/**
+ * The events of a row, as consumers get them: CloudEvents 1.0 in version order, each with the whole order or channel as
+ * it was at that version. The constructor of the cloudevents package costs 15 times this (it validates and freezes each
+ * event), so it is not used here; a test holds that its strict validation accepts what comes out.
+ */
+export function unfold(row: EventRow): PlatformEvent[] {
+  const about = row.subject.startsWith("chn_") ? "channel" : "order";
+  const partitionkey = String(row.lane);
+  return row.events.map((packed) => unfoldOne(row, packed, about, partitionkey));
+}
+
+function unfoldOne(row: EventRow, packed: PackedEvent, about: string, partitionkey: string): PlatformEvent {
+  return {
+    specversion: "1.0",
+    id: eventId(row.subject, packed.version, packed.type),
+    source: "/uoop",
+    type: packed.type,
+    subject: row.subject,
+    time: packed.at,
+    datacontenttype: "application/json",
+    dataschema: schemaOf(packed.type),
+    subjectversion: packed.version,
+    partitionkey,
+    data: { [about]: { ...row.doc, ...packed.patch }, ...packed.data },
+  };
+}
