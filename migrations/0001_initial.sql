@@ -118,6 +118,7 @@ create table journal (
   id bigint generated always as identity,
   primary key (order_id, id)
 ) partition by range (order_id);
+create index journal_by_xid on journal (xid);  -- finds what is not yet sealed; ascending, so 70 bytes of WAL a row and no measurable time
 
 create table channel_callbacks (         -- what channels reported; a repeat is known by its id, an early one is kept until its booking is answered
   channel_id text collate "C" not null,
