@@ -53,8 +53,18 @@ export interface Config extends Readonly<Environment> {
   readonly roleSet: ReadonlySet<Role>;
 }
 
-/** Reads the configuration once. Throws a sentence per wrong variable, saying what to do. */
-export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+/** A variable is wrong; the message says which and what to do. */
+export class ConfigError extends Error {}
+
+/**
+ * Reads the configuration once; `overrides` (options of the command line) go before the environment. Throws a sentence
+ * per wrong variable, saying what to do.
+ */
+export function readConfig(
+  environment: NodeJS.ProcessEnv = process.env,
+  overrides: Partial<Record<keyof Environment, string>> = {},
+): Config {
+  const env = { ...environment, ...overrides };
   const given: Record<string, unknown> = {};
   const wrong: string[] = [];
   for (const name of Object.keys(schema.properties)) {
@@ -74,7 +84,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     if (!(roles as readonly string[]).includes(role))
       wrong.push(`ROLES names "${role}"; the roles are ${roles.join(", ")}`);
   }
-  if (wrong.length > 0) throw new Error(`The configuration can't be used:\n- ${wrong.join("\n- ")}`);
+  if (wrong.length > 0) throw new ConfigError(`The configuration can't be used:\n- ${wrong.join("\n- ")}`);
   return Object.freeze({ ...filled, dataDir: resolve(filled.DATA_DIR), roleSet: new Set(wanted as Role[]) });
 }
 

@@ -1,0 +1,120 @@
+import { createEventLog } from "./bus/event-log.ts";
+import { createEventFeed } from "./bus/feed.ts";
+import { type Capacity, createCapacity } from "./capacity/capacity.ts";
+import { createChannels } from "./channels/channels.ts";
+import { createKeys, type Keys } from "./gateway/keys.ts";
+import { createGateway } from "./gateway/server.ts";
+import type { OrchestrationApi } from "./orchestration/api.ts";
+import { createOrchestration } from "./orchestration/orchestration.ts";
+import { createSealer } from "./orchestration/sealer.ts";
+import { type Clock, systemClock } from "./platform/clock.ts";
+import type { Config } from "./platform/config.ts";
+import { type Database, openDatabase, statement } from "./platform/database.ts";
+import { createIds, type Ids } from "./platform/ids.ts";
+import { createLog, type Log } from "./platform/log.ts";
+import { createMetrics, type Metrics } from "./platform/metrics.ts";
+import { createPartitionKeeper } from "./platform/partitions.ts";
+import { type Service, startAll, stopAll } from "./platform/service.ts";
+import type { ReadModel } from "./read-model/api.ts";
+import { createProjector } from "./read-model/projector.ts";
+import { createReadModel } from "./read-model/store.ts";
+import { createRelay } from "./relay/relay.ts";
+import { type ServiceName, servicesOf } from "./roles.ts";
+
+/** What tests and simulations put in place of the real thing. */
+export interface Overrides {
+  clock?: Clock;
+  ids?: Ids;
+  log?: Log;
+  metrics?: Metrics;
+}
+
+/** One process of the platform, put together. */
+export interface App extends Service {
+  readonly config: Config;
+  readonly database: Database;
+  readonly capacity: Capacity;
+  readonly orchestration: OrchestrationApi;
+  readonly readModel: ReadModel;
+  readonly keys: Keys;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  /** Where the gateway listens; only once started, and only with the role gateway. */
+  readonly url: string;
+}
+
+/**
+ * The composition root: config → adapters → contexts → services; the only place that knows which adapter is behind a
+ * port. Needs `config.DATABASE_URL` (the caller starts the embedded PostgreSQL and puts its URL there) on a migrated
+ * database. Nothing runs before `start`; `stop` drains: intake first, then what it writes to.
+ */
+export function createApp(config: Config, overrides: Overrides = {}): App {
+  const {
+    clock = systemClock,
+    ids = createIds(),
+    log = createLog(config.LOG_LEVEL),
+    metrics = createMetrics(),
+  } = overrides;
+  const wanted = servicesOf(config.roleSet);
+  const database = openDatabase(config.DATABASE_URL, {
+    connections: config.DATABASE_CONNECTIONS,
+    application: "uoop",
+  });
+  const common = { database, clock, ids, log, metrics, config };
+
+  const bus = createEventLog({ database, clock });
+  const capacity = createCapacity(common);
+  const channels = createChannels({ clock, log, metrics, secretOf: (id) => capacity.callbackSecret(id) });
+  const relay = createRelay({ ...common, bus, holder: ids.create("own", clock.nowMs()) });
+  const orchestration = createOrchestration({
+    ...common,
+    capacity,
+    channels,
+    onCommitted: () => relay.poke(),
+  });
+  const projector = createProjector({ ...common, bus });
+  const readModel = createReadModel({ database });
+  const feed = createEventFeed({ ...common, bus });
+  const sealer = createSealer({ database, clock, log });
+  const keys = createKeys({ database, clock, ids });
+  const gateway = createGateway({ ...common, orchestration, capacity, readModel, feed, keys });
+
+  const all: Record<ServiceName, Service> = {
+    database: databaseService(database),
+    partitions: createPartitionKeeper({ database, clock, log }),
+    channels,
+    capacity,
+    relay,
+    projector,
+    sealer,
+    feed,
+    orchestration,
+    gateway,
+  };
+  const services = wanted.map((name) => all[name]);
+  return {
+    name: "app",
+    config,
+    database,
+    capacity,
+    orchestration,
+    readModel,
+    keys,
+    metrics,
+    log,
+    get url() {
+      return gateway.url;
+    },
+    start: () => startAll(services),
+    stop: () => stopAll(services),
+  };
+}
+
+const databaseService = (database: Database): Service => {
+  let closed: Promise<void> | undefined;
+  return {
+    name: "database",
+    start: async () => void (await database.run(statement("app.hello", "select 1"))),
+    stop: () => (closed ??= database.close()),
+  };
+};

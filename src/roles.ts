@@ -1,0 +1,50 @@
+import type { Role } from "./platform/config.ts";
+
+/** The long-lived parts of the program, in the order in which they start. They stop in reverse. */
+export const serviceNames = [
+  "database",
+  "partitions",
+  "channels",
+  "capacity",
+  "relay",
+  "projector",
+  "sealer",
+  "feed",
+  "orchestration",
+  "gateway",
+] as const;
+export type ServiceName = (typeof serviceNames)[number];
+
+interface RoleRow {
+  does: string;
+  services: readonly ServiceName[];
+  /** Roles whose context it calls directly, so they must be played by the same process. */
+  needs: readonly Role[];
+}
+
+/** What each role does, which services it starts, and what it can't do without. */
+export const roleTable: Readonly<Record<Role, RoleRow>> = {
+  gateway: { does: "answers HTTP", services: ["feed", "gateway"], needs: ["orchestration", "capacity"] },
+  orchestration: {
+    does: "takes orders in and carries them to their end",
+    services: ["channels", "sealer", "orchestration"],
+    needs: ["capacity", "optimization"],
+  },
+  optimization: { does: "chooses channels", services: [], needs: [] },
+  capacity: { does: "keeps channels, slots and who has room", services: ["capacity"], needs: [] },
+  relay: { does: "moves events from the outbox to the bus", services: ["relay"], needs: [] },
+  "read-model": { does: "projects the bus into what GETs read", services: ["projector"], needs: [] },
+};
+
+/** Services that these roles start, in order. Throws a sentence when a role lacks one that it needs. */
+export function servicesOf(roles: ReadonlySet<Role>): readonly ServiceName[] {
+  const wanted = new Set<ServiceName>(["database", "partitions"]);
+  for (const role of roles) {
+    for (const needed of roleTable[role].needs) {
+      if (!roles.has(needed))
+        throw new Error(`The role ${role} needs ${needed} in the same process; add it to ROLES.`);
+    }
+    for (const service of roleTable[role].services) wanted.add(service);
+  }
+  return serviceNames.filter((name) => wanted.has(name));
+}
