@@ -82,6 +82,9 @@ export const ListCall = Type.Object({
 export type HoldCall = Static<typeof HoldCall>;
 export type BookCall = Static<typeof BookCall>;
 export type CancelCall = Static<typeof CancelCall>;
+export type BatchCall = Static<typeof BatchCall>;
+export type StatusCall = Static<typeof StatusCall>;
+export type ListCall = Static<typeof ListCall>;
 export type AttemptCall = HoldCall | BookCall | CancelCall;
 
 /** What a channel answers to hold, book or cancel; in a batch one per call, in its order. */
@@ -107,7 +110,6 @@ export type Answer = Static<typeof Answer>;
 /** What a channel can do beside the must: read once in a while, unsigned. */
 export const Capabilities = Type.Object({
   protocol: Type.String(),
-  hold: Type.Boolean(),
   batch: Type.Boolean(),
   maxBatch: Type.Optional(Type.Integer({ minimum: 1 })),
 });
