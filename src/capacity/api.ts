@@ -1,4 +1,9 @@
-export const channelTypes = ["internal_kitchen", "dark_store", "external_partner", "partner_network"] as const;
+export const channelTypes = [
+  "internal_kitchen",
+  "dark_store",
+  "external_partner",
+  "partner_network",
+] as const;
 export type ChannelType = (typeof channelTypes)[number];
 
 export const vehicles = ["bike", "scooter", "car", "van", "walk"] as const;
@@ -92,14 +97,26 @@ export interface CapacityApi {
   listChannels(options: { afterId: string | null; limit: number }): Promise<readonly Channel[]>;
   getChannel(id: string): Promise<Channel | null>;
   /** Returns the channel and the secret that signs its callbacks (shown this once). */
-  createChannel(channel: NewChannel, by: { actor: string; source: string | null }): Promise<{ channel: Channel; secret: string }>;
+  createChannel(
+    channel: NewChannel,
+    by: { actor: string; source: string | null },
+  ): Promise<{ channel: Channel; secret: string }>;
   /** Changes the given fields. `expectedVersion` null: whatever it is. Throws `channel_not_found`, `version_conflict`. */
-  patchChannel(id: string, patch: Partial<NewChannel> & { status?: Channel["status"]; health?: Channel["health"] }, expectedVersion: number | null, by: { actor: string; source: string | null }): Promise<Channel>;
+  patchChannel(
+    id: string,
+    patch: Partial<NewChannel> & { status?: Channel["status"]; health?: Channel["health"] },
+    expectedVersion: number | null,
+    by: { actor: string; source: string | null },
+  ): Promise<Channel>;
   /**
    * Sets the capacity of these slots (made when new; others stay). Throws `capacity_below_reserved`, naming the slot,
    * `slots_overlap`, `channel_not_found`; then nothing is changed.
    */
-  putCapacity(id: string, slots: readonly Slot[], by: { actor: string; source: string | null }): Promise<readonly SlotView[]>;
+  putCapacity(
+    id: string,
+    slots: readonly Slot[],
+    by: { actor: string; source: string | null },
+  ): Promise<readonly SlotView[]>;
   getCapacity(id: string, range: { fromMs: number; toMs: number }): Promise<readonly SlotView[]>;
   rankings(query: RankingQuery): Promise<readonly RankedChannel[]>;
   /** The network in memory, for routing. The array is stable between changes. */

@@ -1,3 +1,4 @@
+import type { ProblemCode } from "../platform/errors.ts";
 import type { OrderDoc, OrderView, PersonalData } from "./order.ts";
 
 /** Who did it and from where: goes to the journal. */
@@ -21,7 +22,7 @@ export interface Submission {
 
 export type SubmitResult =
   | { kind: "order"; order: OrderView; replayed: boolean }
-  | { kind: "refused"; code: "idempotency_key_reused" | "window_in_past"; detail: string };
+  | { kind: "refused"; code: ProblemCode; detail: string };
 
 export type CancelResult =
   | { kind: "order"; order: OrderView }
@@ -51,11 +52,15 @@ export type CallbackResult =
 export interface OrchestrationApi {
   /**
    * Stores the orders durably and routes them. Each answer comes when its order has been confirmed or has ended, or
-   * after `waitMs` (0: as soon as it is stored). Throws `overloaded` when intake's queue is full.
+   * after `waitMs` (0: as soon as it is stored). Refusals: `idempotency_key_reused`, `window_in_past`, `overloaded`
+   * (intake's queue is full), `unavailable` (the database is away), `internal` (this one order can't be stored).
    */
   submit(submissions: readonly Submission[], options: { waitMs: number }): Promise<readonly SubmitResult[]>;
   /** Sets `cancelling`; waits up to `waitMs` for `cancelled`. `clientId` null: any client's order (admin). */
-  cancel(requests: readonly { id: string; clientId: string | null; by: Actor }[], options: { waitMs: number }): Promise<readonly CancelResult[]>;
+  cancel(
+    requests: readonly { id: string; clientId: string | null; by: Actor }[],
+    options: { waitMs: number },
+  ): Promise<readonly CancelResult[]>;
   callbacks(callbacks: readonly ChannelCallback[]): Promise<readonly CallbackResult[]>;
   /** The truth, in input order; null where there is none. */
   read(ids: readonly string[]): Promise<readonly (StoredOrder | null)[]>;
@@ -76,7 +81,13 @@ export interface DecisionView {
   method: "best_each" | "greedy" | "round_robin";
   policy: string;
   chosen: { channelId: string; score: number } | null;
-  candidates: readonly { channelId: string; score: number; costMinor: number; etaMinutes: number; why: string }[];
+  candidates: readonly {
+    channelId: string;
+    score: number;
+    costMinor: number;
+    etaMinutes: number;
+    why: string;
+  }[];
   /** Channels that were not candidates, by reason. */
   excluded: Readonly<Record<string, number>>;
 }

@@ -64,7 +64,8 @@ export const orderStates = {
     whenDue: "stuck: a channel would not take the cancellation",
   },
   stuck: {
-    means: "An undo failed for good: an alert; the undo is tried again daily until it succeeds or an operator decides.",
+    means:
+      "An undo failed for good: an alert; the undo is tried again daily until it succeeds or an operator decides.",
     to: ["cancelling", "failing"],
     due: "a day after it got stuck",
     whenDue: "the undo is tried again, as cancelling or failing",

@@ -91,7 +91,9 @@ export type ReasonCode =
 export type OrderView = OrderDoc & OrderState;
 
 /** Legs with the short forms that go with them. */
-export function withShortForms(legs: readonly Leg[]): Pick<OrderState, "legs" | "channel" | "bookingRef" | "promised" | "costMinor"> {
+export function withShortForms(
+  legs: readonly Leg[],
+): Pick<OrderState, "legs" | "channel" | "bookingRef" | "promised" | "costMinor"> {
   const only = legs.length === 1 ? legs[0] : undefined;
   if (!only) return { legs };
   return {

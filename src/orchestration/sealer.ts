@@ -17,7 +17,9 @@ export const sealedLine = `json_build_array(j.order_id, j.id, j.version, j.lane,
 export const sealedText = `string_agg(${sealedLine}, E'\\n' order by j.order_id, j.id)`;
 
 /** Hash of a block: its head (which names the hash before) and its rows. Columns and rows are SQL expressions. */
-export const sealHash = (of: Record<"before" | "lane" | "block" | "from" | "until" | "text", string>): string =>
+export const sealHash = (
+  of: Record<"before" | "lane" | "block" | "from" | "until" | "text", string>,
+): string =>
   `encode(sha256(convert_to(json_build_array(${of.before}, ${of.lane}, ${of.block}, ${of.from}::text, ${of.until}::text)::text
     || E'\\n' || ${of.text}, 'UTF8')), 'hex')`;
 
@@ -100,7 +102,9 @@ export function createSealer(options: { database: Database; clock: Clock; log: L
         const outcome = await sealOnce(database);
         more = outcome.more && outcome.entries > 0;
         if (outcome.backwards) {
-          log.error("The journal can't be sealed: this database's transaction ids are below those already sealed");
+          log.error(
+            "The journal can't be sealed: this database's transaction ids are below those already sealed",
+          );
         }
       }
     } catch (error) {

@@ -1,0 +1,62 @@
+import type { Channel, ChannelRoom, SlotRoom } from "./api.ts";
+import type { SlotRow } from "./store.ts";
+
+/** The network in memory: what routing looks at. Fed by commits (exact) and by a periodic refresh (other processes). */
+export interface Network {
+  rooms(): readonly ChannelRoom[];
+  channel(id: string): Channel | undefined;
+  /** Replaces everything, as read from the database. */
+  replaceAll(channels: readonly Channel[], slots: readonly SlotRow[]): void;
+  replaceChannel(channel: Channel, slots: readonly SlotRow[]): void;
+  /** What a commit said about the slots that it touched. */
+  noteSlots(slots: readonly { slotId: string; reserved: number; sellable: number }[]): void;
+}
+
+interface Room {
+  channel: Channel;
+  slots: SlotRoom[];
+}
+
+export function createNetwork(): Network {
+  let rooms: Room[] = [];
+  let byChannel = new Map<string, Room>();
+  let bySlot = new Map<string, SlotRoom>();
+
+  const index = (next: Room[]) => {
+    rooms = next.toSorted((a, b) => (a.channel.id < b.channel.id ? -1 : 1));
+    byChannel = new Map(rooms.map((room) => [room.channel.id, room]));
+    bySlot = new Map(rooms.flatMap((room) => room.slots.map((slot) => [slot.id, slot] as const)));
+  };
+
+  return {
+    rooms: () => rooms,
+    channel: (id) => byChannel.get(id)?.channel,
+    replaceAll(channels, slots) {
+      const slotsOf = Map.groupBy(slots, (slot) => slot.channelId);
+      index(channels.map((channel) => ({ channel, slots: (slotsOf.get(channel.id) ?? []).map(toSlotRoom) })));
+    },
+    replaceChannel(channel, slots) {
+      index([
+        ...rooms.filter((room) => room.channel.id !== channel.id),
+        { channel, slots: slots.map(toSlotRoom) },
+      ]);
+    },
+    noteSlots(slots) {
+      for (const { slotId, reserved, sellable } of slots) {
+        const slot = bySlot.get(slotId);
+        if (slot) {
+          slot.reserved = reserved;
+          slot.sellable = sellable;
+        }
+      }
+    },
+  };
+}
+
+const toSlotRoom = (row: SlotRow): SlotRoom => ({
+  id: row.id,
+  startMs: Date.parse(row.start),
+  endMs: Date.parse(row.end),
+  sellable: row.sellable,
+  reserved: row.reserved,
+});

@@ -1,0 +1,144 @@
+import type { PackedEvent } from "../relay/api.ts";
+import type { DecisionView } from "./api.ts";
+import type { OrderDoc, OrderState, PersonalData, Reason } from "./order.ts";
+import type { OrderStatus } from "./order-state.ts";
+
+/** What a saga remembers of an order between steps; stored beside it. */
+export interface SagaMemory {
+  name: "fulfill-order";
+  /** Version of the saga that the order began with: a deployment never changes one in flight. */
+  version: number;
+  /** Attempts made so far; the next one's number is one more. */
+  attempts: number;
+  /** Channels that said no, which are not asked again. */
+  refusedBy: readonly string[];
+  /** Channels that could not be reached, passed over until then. */
+  avoiding?: readonly { channelId: string; untilMs: number }[];
+  /** Set while undoing or stuck: where the undo leads. */
+  undoing?: "cancelling" | "failing";
+  /** The last routing that found nobody; a successful one is kept with its attempt. */
+  decision?: DecisionView;
+}
+
+/** One try to have a leg fulfilled by a channel, as recorded before the channel is asked. */
+export interface AttemptRecord {
+  leg: number;
+  attempt: number;
+  channelId: string;
+  slotId: string;
+  units: number;
+  held: boolean;
+  booking: "pending" | "booked" | "refused" | "cancelled";
+  partner?: string | null;
+}
+
+/** An order with all that deciding needs. */
+export interface Carried {
+  id: string;
+  lane: number;
+  clientId: string;
+  doc: OrderDoc;
+  personal: PersonalData | null;
+  state: OrderState;
+  saga: SagaMemory;
+  deadlineMs: number | null;
+  attempts: readonly AttemptRecord[];
+}
+
+/** One future of an order. */
+export interface Change {
+  state: OrderState;
+  saga: SagaMemory;
+  /** Whether this process goes on carrying it. */
+  owned: boolean;
+  deadlineMs: number | null;
+  events: readonly PackedEvent[];
+  entries: readonly JournalEntry[];
+}
+
+/** A line of the journal: the saga log and the audit trail in one. */
+export interface JournalEntry {
+  version: number;
+  to?: OrderStatus;
+  step?: string;
+  outcome?: string;
+  leg?: number;
+  attempt?: number;
+  channel?: string;
+  reason?: Reason;
+  reportedAt?: string;
+}
+
+/** Units wanted for a leg, and the attempt that is recorded when they are granted. */
+export interface Take {
+  leg: number;
+  attempt: number;
+  channelId: string;
+  slotId: string;
+  units: number;
+  booking: "pending" | "booked";
+  bookingRef: string | null;
+  decision: DecisionView;
+}
+
+export interface AttemptChange {
+  leg: number;
+  attempt: number;
+  booking: AttemptRecord["booking"];
+  bookingRef: string | null;
+  partner: string | null;
+  /** Gives the units back. */
+  release: boolean;
+}
+
+/** `base` holds in any case (null: nothing changes), `granted` if the units are granted (null: none are wanted). */
+export interface Decision {
+  base: Change | null;
+  granted: Change | null;
+  takes: readonly Take[];
+  attemptChanges: readonly AttemptChange[];
+}
+
+/** Of a decision that wants no units and touches no attempt. */
+export const noUnits = { granted: null, takes: [], attemptChanges: [] } as const;
+
+/** Units that an order takes of a slot: its meals. */
+export const unitsOf = (doc: Pick<OrderDoc, "items">): number =>
+  doc.items.reduce((sum, item) => sum + item.quantity, 0);
+
+export const attemptKey = (orderId: string, leg: number, attempt: number): string =>
+  `${orderId}.${leg}.${attempt}`;
+
+export function parseAttemptKey(key: string): { orderId: string; leg: number; attempt: number } | null {
+  const parts = /^(ord_[0-9a-z]{26})\.(\d{1,3})\.(\d{1,4})$/.exec(key);
+  return parts ? { orderId: parts[1]!, leg: Number(parts[2]), attempt: Number(parts[3]) } : null;
+}
+
+/** Attempts that hold units or may be booked: what an undo has to undo. */
+export const openAttempts = (order: Carried): readonly AttemptRecord[] =>
+  order.attempts.filter((attempt) => attempt.held);
+
+/** The attempt that the order stands on now. */
+export const openAttempt = (order: Carried): AttemptRecord | undefined => openAttempts(order).at(-1);
+
+/** What the order is after the decision was written. */
+export function afterDecision(order: Carried, decision: Decision, granted: boolean): Carried {
+  const became = granted ? decision.granted : decision.base;
+  const attempts = order.attempts.map((attempt) => {
+    const changed = decision.attemptChanges.find(
+      (one) => one.leg === attempt.leg && one.attempt === attempt.attempt,
+    );
+    if (!changed) return attempt;
+    return {
+      ...attempt,
+      booking: changed.booking,
+      held: attempt.held && !changed.release,
+      partner: changed.partner,
+    };
+  });
+  if (granted) {
+    for (const take of decision.takes) attempts.push({ ...take, held: true, partner: null });
+  }
+  if (!became) return { ...order, attempts };
+  return { ...order, attempts, state: became.state, saga: became.saga, deadlineMs: became.deadlineMs };
+}

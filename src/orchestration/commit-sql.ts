@@ -1,0 +1,204 @@
+import { grantUnits } from "../capacity/slots-sql.ts";
+import { statement } from "../platform/database.ts";
+
+/**
+ * The two statements that write orders: `insertOrders` (intake) and `advanceOrders` (everything after). Each is one
+ * round trip and one transaction, whatever the batch's size. All that follows a guard is derived from the rows that
+ * passed it (`cur`), never from what came in. Locks: owner (key share), orders by id, allotments by slot id.
+ *
+ * An order comes with two futures: `b_…` holds in any case, `g_…` if the units that it wants are granted; events and entries
+ * of `g_…` follow those of `b_…`. Input is one JSON text per kind of row: json_to_recordset is estimated at 100 rows, so
+ * that CTEs are hash-joined and tables are reached by primary key, with one plan for all batch sizes.
+ */
+
+const futures = ["b", "g"]
+  .map(
+    (
+      f,
+    ) => `${f}_version int, ${f}_status text, ${f}_owned boolean, ${f}_deadline timestamptz, ${f}_state json,
+    ${f}_saga json, ${f}_events json, ${f}_entries json`,
+  )
+  .join(", ");
+
+const orderInput = (extra: string) => `
+me as materialized (
+  select 1 from owners where id = $1 and epoch = $2 for key share
+), input as materialized (
+  select * from json_to_recordset($3::json) as r(
+    i int, id text, at timestamptz, actor text, source text, takes boolean, ${extra}, ${futures})
+)`;
+
+const attemptInput = (name: string, param: string) => `
+${name} as materialized (
+  select a.*, c.id as order_id, c.at from json_to_recordset(${param}::json) as a(
+    i int, leg smallint, attempt smallint, channel text, slot_id text, units int, booking text, ref text,
+    partner text, decision json, release boolean)
+  join cur c on c.i = a.i
+)`;
+
+/** Two JSON arrays as text, one after the other; either may be missing. */
+const concatenated = (granted: string, first: string, second: string) => `
+  case when not ${granted} or ${second} is null then ${first}
+       when ${first} is null then ${second}
+       else (left(${first}::text, -1) || ',' || substr(${second}::text, 2))::json end`;
+
+// What became of each order: one of its futures.
+const decidedFutures = `
+changed as materialized (
+  select d.*,
+    case when granted then g_version else b_version end as version,
+    case when granted then g_status else b_status end as status,
+    case when granted then g_owned else b_owned end as owned,
+    case when granted then g_deadline else b_deadline end as deadline,
+    case when granted then g_state else b_state end as state,
+    case when granted then g_saga else b_saga end as saga,
+    ${concatenated("granted", "b_events", "g_events")} as events,
+    ${concatenated("granted", "b_entries", "g_entries")} as entries
+  from decided d where granted or b_version is not null
+)`;
+
+const consequences = `
+new_attempts as (
+  insert into attempts (order_id, leg, attempt, channel_id, slot_id, units, held, booking, partner, booking_ref, decision, made_at)
+  select w.order_id, w.leg, w.attempt, w.channel, w.slot_id, w.units, true, w.booking, w.partner, w.ref, w.decision, w.at
+  from wanted w join changed c on c.i = w.i where c.granted
+), journaled as (
+  insert into journal (order_id, version, lane, at, actor, source, entries)
+  select id, version, lane, at, actor, source, entries from changed where entries is not null
+), sent as (
+  insert into outbox (lane, subject, client_id, doc, events)
+  select lane, id, client_id, doc, events from changed where events is not null order by i
+)`;
+
+// One row for the guard itself (so that "not mine any more" and "nothing passed" differ), one per order, one per slot.
+const answer = `
+select 'owner' as kind, null::int as i, null as id, null::boolean as granted, null::int as reserved, null::int as sellable from me
+union all select 'order', i, null, granted, null, null from decided
+union all select 'slot', null, slot_id, null, reserved, sellable from slots_now`;
+
+/** $1 owner, $2 epoch, $3 orders, $4 units wanted. Keys that exist already are left out of the answer: replays (I6). */
+export const insertOrders = statement(
+  "orders_insert",
+  `with ${orderInput("lane smallint, key uuid, body uuid, client_id text, doc json, contact json")},
+keys as (
+  insert into idempotency_keys (key_hash, order_id, body_hash)
+  select key, id, body from input where exists (select from me) order by key
+  on conflict do nothing returning order_id
+), cur as materialized (
+  select input.* from input join keys k on k.order_id = input.id
+), ${attemptInput("wanted", "$4")},
+released as (select null::text as slot_id, 0 as units where false),
+${grantUnits}, ${decidedFutures},
+stored as (
+  insert into orders (id, lane, version, status, client_id, owner_id, deadline_at, created_at, updated_at, doc, state, saga)
+  select id, lane, version, status, client_id, case when owned then $1 end, deadline, at, at, doc, state, saga from changed
+), contacts as (
+  insert into order_contacts (order_id, doc) select id, contact from changed where contact is not null
+), ${consequences}${answer}`,
+);
+
+/**
+ * $1 owner, $2 epoch, $3 orders, $4 units wanted, $5 changes of attempts, $6 callbacks. A row passes when the order is at
+ * the version expected and, unless it is an intent (cancel, callback, timer: anyone's), owned by this process (I8).
+ */
+export const advanceOrders = statement(
+  "orders_advance",
+  `with ${orderInput("expected int, intent boolean")},
+cur as materialized (
+  select input.*, o.lane, o.client_id, o.doc
+  from input join orders o on o.id = input.id
+  where o.version = input.expected and (input.intent or o.owner_id = $1) and exists (select from me)
+  order by o.id for update of o
+), ${attemptInput("wanted", "$4")}, ${attemptInput("attempt_changes", "$5")},
+released_attempts as (
+  update attempts a set held = false, booking = x.booking
+  from attempt_changes x
+  where x.release and a.order_id = x.order_id and a.leg = x.leg and a.attempt = x.attempt and a.held
+  returning a.slot_id, a.units
+), released as materialized (select slot_id, units from released_attempts),
+changed_attempts as (
+  update attempts a set booking = x.booking, booking_ref = coalesce(x.ref, a.booking_ref), partner = coalesce(x.partner, a.partner)
+  from attempt_changes x
+  where not x.release and a.order_id = x.order_id and a.leg = x.leg and a.attempt = x.attempt
+), ${grantUnits}, ${decidedFutures},
+stored as (
+  update orders o set version = c.version, status = c.status, owner_id = case when c.owned then $1 end,
+    deadline_at = c.deadline, updated_at = c.at, state = c.state, saga = c.saga
+  from changed c where o.id = c.id
+), reported as (
+  insert into channel_callbacks (channel_id, callback_id, order_id, leg, attempt, kind, doc, outcome)
+  select r.channel, r.callback, r.order_id, r.leg, r.attempt, r.kind, r.doc, r.outcome
+  from json_to_recordset($6::json) as r(
+    i int, channel text, callback text, order_id text, leg smallint, attempt smallint, kind text, doc json, outcome text)
+  where r.i is null or exists (select from cur c where c.i = r.i)
+  on conflict (channel_id, callback_id) do update set outcome = excluded.outcome where channel_callbacks.outcome = 'kept'
+), ${consequences}${answer}`,
+);
+
+const storedColumns = `o.id, o.lane, o.version, o.client_id as "clientId", o.owner_id as "ownerId",
+  o.deadline_at as "deadlineAt", o.doc, o.state, o.saga`;
+
+const attemptsOfOrder = `(
+  select json_agg(json_build_object('leg', a.leg, 'attempt', a.attempt, 'channelId', a.channel_id, 'slotId', a.slot_id,
+    'units', a.units, 'held', a.held, 'booking', a.booking, 'partner', a.partner) order by a.leg, a.attempt)
+  from attempts a where a.order_id = o.id)`;
+
+/** Whole orders, as the saga needs them. */
+export const selectOrders = statement(
+  "orders_select",
+  `select ${storedColumns}, coalesce(${attemptsOfOrder}, '[]') as attempts, p.doc as personal
+   from orders o left join order_contacts p on p.order_id = o.id where o.id = any ($1)`,
+);
+
+export const selectViews = statement(
+  "orders_views",
+  `select o.id, o.client_id as "clientId", o.doc, o.state from orders o where o.id = any ($1)`,
+);
+
+export const selectContacts = statement(
+  "order_contacts_select",
+  "select order_id as id, doc from order_contacts where order_id = any ($1)",
+);
+
+export const selectDecisions = statement(
+  "decisions_select",
+  `select o.id, coalesce(
+     (select a.decision from attempts a where a.order_id = o.id order by a.made_at desc, a.attempt desc limit 1),
+     o.saga -> 'decision') as decision
+   from orders o where o.id = any ($1)`,
+);
+
+export const selectKeys = statement(
+  "idempotency_keys_select",
+  `select key_hash as key, order_id as "orderId", body_hash as body from idempotency_keys where key_hash = any ($1::uuid[])`,
+);
+
+export const selectOwned = statement(
+  "orders_owned_select",
+  "select id from orders where owner_id = $1 and id > $2 order by id limit $3",
+);
+
+export const selectDue = statement(
+  "orders_due_select",
+  "select id from orders where deadline_at <= $1 order by deadline_at limit $2",
+);
+
+export const selectKeptCallbacks = statement(
+  "callbacks_kept_select",
+  `select channel_id as "channelId", callback_id as "callbackId", order_id as "orderId", leg, attempt, kind, doc
+   from channel_callbacks where order_id = any ($1) and outcome = 'kept' order by received_at, callback_id`,
+);
+
+/** Kept reports whose booking must have been answered by now: the commit that should have applied them lost its process. */
+export const selectStaleKept = statement(
+  "callbacks_stale_select",
+  `select distinct order_id as id from channel_callbacks
+   where outcome = 'kept' and received_at < now() - $1 * interval '1 ms' limit $2`,
+);
+
+export const selectKnownCallbacks = statement(
+  "callbacks_known_select",
+  `select k.channel as "channelId", k.callback as "callbackId", c.outcome
+   from json_to_recordset($1::json) as k(channel text, callback text)
+   join channel_callbacks c on c.channel_id = k.channel and c.callback_id = k.callback`,
+);

@@ -1,0 +1,286 @@
+import { hostname } from "node:os";
+import type { Channel } from "../capacity/api.ts";
+import type { Capacity } from "../capacity/capacity.ts";
+import type { ChannelAdapter } from "../channels/api.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Config } from "../platform/config.ts";
+import type { Database } from "../platform/database.ts";
+import { UoopError } from "../platform/errors.ts";
+import type { Ids } from "../platform/ids.ts";
+import type { Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
+import { repeatEvery } from "../platform/repeat.ts";
+import type { Service } from "../platform/service.ts";
+import type { OrchestrationApi, Submission, SubmitResult } from "./api.ts";
+import type { Carried } from "./carried.ts";
+import { createIntake, type Intake } from "./intake.ts";
+import { cancelOrders, handleDue, type IntentDependencies } from "./intents.ts";
+import { isInMotion, isSettled } from "./moves.ts";
+import type { OrderView } from "./order.ts";
+import { isEnd } from "./order-state.ts";
+import { createOwners, type Owners } from "./owners.ts";
+import { createReports, type Reports } from "./reports.ts";
+import { createRouting } from "./routing.ts";
+import { fulfillOrder } from "./saga.ts";
+import { createSagaRunner, type SagaRunner } from "./saga-runner.ts";
+import { type Committed, createOrderStore, type OrderStore } from "./store.ts";
+import { createWaiters, type Waiters } from "./waiters.ts";
+
+export interface OrchestrationDependencies {
+  database: Database;
+  clock: Clock;
+  ids: Ids;
+  log: Log;
+  metrics: Metrics;
+  config: Pick<Config, "ROUTING_METHOD" | "MAX_BATCH_ORDERS" | "MAX_QUEUED_ORDERS" | "OWNER_LEASE_MS">;
+  capacity: Capacity;
+  channels: { adapterFor(channel: Channel): ChannelAdapter };
+  /** Something was committed: the relay may look (a hint). */
+  onCommitted(): void;
+  /** True where a lock says that no other process works on this database. */
+  exclusive?: boolean;
+}
+
+const dueEveryMs = 1_000;
+const keptEveryMs = 5_000;
+const orphansEveryMs = 30_000;
+const drainMs = 5_000;
+/** Orders read in one statement when a takeover or a sweep hands them over. */
+const maxReloadOrders = 500;
+
+/** Orders from submission to their end: intake, saga, intents and the lease that keeps them this process's. */
+export class Orchestration implements OrchestrationApi, Service {
+  readonly name = "orchestration";
+  readonly #dependencies: OrchestrationDependencies;
+  readonly #store: OrderStore;
+  readonly #waiters: Waiters;
+  readonly #owners: Owners;
+  readonly #runner: SagaRunner;
+  readonly #intake: Intake;
+  readonly #reports: Reports;
+  readonly #intents: IntentDependencies;
+  #stopTimers: (() => void)[] = [];
+  #started = false;
+
+  constructor(dependencies: OrchestrationDependencies) {
+    const { database, clock, ids, log, metrics, config, capacity, channels } = dependencies;
+    this.#dependencies = dependencies;
+    this.#store = createOrderStore(database, () => this.#owners.identity());
+    this.#waiters = createWaiters(clock);
+    this.#owners = createOwners({
+      database,
+      clock,
+      ids,
+      log,
+      leaseMs: config.OWNER_LEASE_MS,
+      process: `${hostname()}:${process.pid}`,
+      exclusive: dependencies.exclusive ?? false,
+      onTakenOver: (orderIds) => void this.#reload(orderIds),
+      onLost: () => this.#runner.dropAll(),
+    });
+    const nowMs = () => clock.nowMs();
+    const route = createRouting({
+      capacity,
+      adapterFor: channels.adapterFor,
+      nowMs,
+      method: config.ROUTING_METHOD,
+    });
+    const onOwnerLost = () => this.#owners.lost();
+    this.#runner = createSagaRunner({
+      saga: fulfillOrder,
+      world: { nowMs, route, channel: capacity.channelInMemory, adapterFor: channels.adapterFor },
+      store: this.#store,
+      clock,
+      log,
+      metrics,
+      ownerId: () => this.#owners.identity().id,
+      onWritten: (orders, slots) => this.#afterSaga(orders, slots),
+      onOwnerLost,
+      random: Math.random,
+    });
+    this.#intake = createIntake({
+      store: this.#store,
+      clock,
+      ids,
+      log,
+      metrics,
+      maxBatchOrders: config.MAX_BATCH_ORDERS,
+      maxQueuedOrders: config.MAX_QUEUED_ORDERS,
+      route,
+      onStored: (orders, slots) => this.#carryOn(orders, slots, { asked: false }),
+      onOwnerLost,
+    });
+    this.#intents = {
+      store: this.#store,
+      clock,
+      log,
+      onWritten: (orders, slots) => this.#carryOn(orders, slots, { asked: true }),
+      onOwnerLost,
+    };
+    this.#reports = createReports(this.#store, this.#intents);
+  }
+
+  async start(): Promise<void> {
+    const { clock, log } = this.#dependencies;
+    await this.#owners.start();
+    const tell = (what: string) => (error: unknown) => log.warn({ error }, what);
+    this.#stopTimers = [
+      repeatEvery(
+        clock,
+        dueEveryMs,
+        () => handleDue(this.#intents),
+        tell("deadlines could not be looked at; trying again"),
+      ),
+      repeatEvery(
+        clock,
+        orphansEveryMs,
+        () => this.#findOrphans(),
+        tell("orphans could not be looked for; trying again"),
+      ),
+    ];
+    this.#started = true;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#started) return;
+    this.#started = false;
+    for (const stop of this.#stopTimers) stop();
+    await this.#intake.drain();
+    await this.#runner.drain(drainMs);
+    await this.#owners.stop();
+  }
+
+  async submit(
+    submissions: readonly Submission[],
+    { waitMs }: { waitMs: number },
+  ): Promise<readonly SubmitResult[]> {
+    const untilMs = this.#dependencies.clock.nowMs() + waitMs;
+    return Promise.all(
+      submissions.map((submission) => this.#submitOne(submission, untilMs).catch(asRefusal)),
+    );
+  }
+
+  async #submitOne(submission: Submission, untilMs: number): Promise<SubmitResult> {
+    const taken = await this.#intake.take(submission);
+    switch (taken.kind) {
+      case "stored":
+        return {
+          kind: "order",
+          order: await this.#untilSettled(viewOf(taken.order), untilMs),
+          replayed: false,
+        };
+      case "replay": {
+        const [stored] = await this.#store.views([taken.orderId]);
+        if (!stored)
+          throw new UoopError("internal", `Order ${taken.orderId} was made by this key and can't be found.`);
+        return { kind: "order", order: await this.#untilSettled(stored.order, untilMs), replayed: true };
+      }
+      case "failed":
+        throw taken.error;
+      case "refused":
+        return taken;
+    }
+  }
+
+  #untilSettled(view: OrderView, untilMs: number): Promise<OrderView> {
+    return this.#waiters.wait(
+      view,
+      (latest) => isSettled(latest.status),
+      untilMs - this.#dependencies.clock.nowMs(),
+    );
+  }
+
+  async cancel(...[requests, { waitMs }]: Parameters<OrchestrationApi["cancel"]>) {
+    const untilMs = this.#dependencies.clock.nowMs() + waitMs;
+    const results = await cancelOrders(requests, this.#intents);
+    return Promise.all(
+      results.map(async (result) => {
+        if (result.kind !== "begun") return result;
+        const ended = (latest: OrderView) => isEnd(latest.status) || latest.status === "stuck";
+        const leftMs = untilMs - this.#dependencies.clock.nowMs();
+        return {
+          kind: "order" as const,
+          order: await this.#waiters.wait(viewOf(result.order), ended, leftMs),
+        };
+      }),
+    );
+  }
+
+  callbacks: OrchestrationApi["callbacks"] = (callbacks) => this.#reports.take(callbacks);
+  read: OrchestrationApi["read"] = (ids) => this.#store.views(ids);
+  contacts: OrchestrationApi["contacts"] = (ids) => this.#store.contacts(ids);
+  decisions: OrchestrationApi["decisions"] = (ids) => this.#store.decisions(ids);
+  toldVersion: OrchestrationApi["toldVersion"] = (id) => this.#waiters.toldVersion(id);
+
+  /** Tells everybody whom a commit concerns. */
+  #note(orders: readonly Carried[], slots: Committed<unknown>["slots"]): void {
+    this.#dependencies.capacity.noteSlots(slots);
+    for (const order of orders) {
+      const { status } = order.state;
+      this.#dependencies.metrics.transitions.inc({ to: status });
+      if (status === "stuck") this.#dependencies.metrics.stuckOrders.inc();
+      this.#waiters.note(viewOf(order));
+    }
+    this.#dependencies.onCommitted();
+  }
+
+  #carryOn(
+    orders: readonly Carried[],
+    slots: Committed<unknown>["slots"],
+    options: { asked: boolean },
+  ): void {
+    this.#note(orders, slots);
+    this.#runner.carry(
+      orders.filter((order) => isInMotion(order.state.status)),
+      options,
+    );
+  }
+
+  #afterSaga(orders: readonly Carried[], slots: Committed<unknown>["slots"]): void {
+    this.#note(orders, slots);
+    // Only a channel that was called can have reported before its answer was recorded.
+    const confirmed = orders.filter(
+      ({ state }) => state.status === "confirmed" && isOutside(state.channel?.type),
+    );
+    if (confirmed.length === 0) return;
+    this.#reports
+      .applyKept(confirmed.map((order) => order.id))
+      .catch((error: unknown) =>
+        this.#dependencies.log.warn({ error }, "kept reports could not be applied; the sweep will"),
+      );
+  }
+
+  async #applyStaleKept(): Promise<void> {
+    const ids = await this.#store.staleKept(keptEveryMs, maxReloadOrders);
+    if (ids.length > 0) await this.#reports.applyKept(ids);
+  }
+
+  async #reload(ids: readonly string[]): Promise<void> {
+    for (let from = 0; from < ids.length; from += maxReloadOrders) {
+      await this.#runner.reload(ids.slice(from, from + maxReloadOrders));
+    }
+  }
+
+  /** Orders that are this process's by the database but that it does not carry: a commit whose answer was lost. */
+  async #findOrphans(): Promise<void> {
+    for (let after = ""; ; ) {
+      const ids = await this.#store.owned(this.#owners.identity().id, after, maxReloadOrders);
+      await this.#reload(ids.filter((id) => !this.#runner.carries(id)));
+      if (ids.length < maxReloadOrders) return;
+      after = ids.at(-1)!;
+    }
+  }
+}
+
+export const createOrchestration = (dependencies: OrchestrationDependencies): Orchestration =>
+  new Orchestration(dependencies);
+
+const viewOf = (order: Carried): OrderView => ({ ...order.doc, ...order.state });
+
+const isOutside = (type: string | undefined): boolean =>
+  type === "external_partner" || type === "partner_network";
+
+function asRefusal(error: unknown): SubmitResult {
+  if (error instanceof UoopError) return { kind: "refused", code: error.code, detail: error.message };
+  throw error;
+}

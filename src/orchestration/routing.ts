@@ -1,0 +1,79 @@
+import type { CapacityApi, Channel } from "../capacity/api.ts";
+import { defaultPolicy, type Wish } from "../capacity/ranking.ts";
+import type { ChannelAdapter } from "../channels/api.ts";
+import { kitchenBookingRef } from "../channels/kitchen.ts";
+import { type Routed, type RoutingMethod, route } from "../optimization/route.ts";
+import { attemptKey, type Carried, unitsOf } from "./carried.ts";
+import type { RoutedFor } from "./decide.ts";
+
+type Routable = Pick<Carried, "id" | "doc" | "saga">;
+
+export interface RoutingDependencies {
+  capacity: Pick<CapacityApi, "network">;
+  adapterFor(channel: Channel): ChannelAdapter;
+  nowMs(): number;
+  method: RoutingMethod;
+}
+
+/** Orders in, where each may go out: what routing needs to know of an order, and what orchestration makes of the answer. */
+export function createRouting({
+  capacity,
+  adapterFor,
+  nowMs,
+  method,
+}: RoutingDependencies): (orders: readonly Routable[]) => readonly RoutedFor[] {
+  const turn = { next: 0 };
+  return (orders) => {
+    const now = nowMs();
+    const wishes = orders.map((order) => toWish(order, now));
+    const answers = route(wishes, capacity.network(), { policy: defaultPolicy, method, nowMs: now, turn });
+    return answers.map((answer, index) => toRoutedFor(orders[index]!, answer, now, adapterFor));
+  };
+}
+
+const passedOver = (order: Routable, nowMs: number): string[] =>
+  (order.saga.avoiding ?? []).filter((one) => one.untilMs > nowMs).map((one) => one.channelId);
+
+function toWish(order: Routable, nowMs: number): Wish {
+  const { delivery, routing, currency } = order.doc;
+  return {
+    location: delivery.location,
+    windowStartMs: Date.parse(delivery.window.start),
+    windowEndMs: Date.parse(delivery.window.end),
+    vehicle: delivery.vehicle ?? null,
+    units: unitsOf(order.doc),
+    currency,
+    channelTypes: routing?.channelTypes ?? null,
+    maxCostMinor: routing?.maxCostMinor ?? null,
+    excluded: [...order.saga.refusedBy, ...passedOver(order, nowMs)],
+  };
+}
+
+function toRoutedFor(
+  order: Routable,
+  answer: Routed,
+  nowMs: number,
+  adapterFor: (channel: Channel) => ChannelAdapter,
+): RoutedFor {
+  switch (answer.kind) {
+    case "none_now":
+      return answer;
+    case "never": {
+      // A channel that is only passed over for a while may yet take it.
+      if (answer.code === "refused_by_channels" && passedOver(order, nowMs).length > 0) {
+        return { kind: "none_now", decision: answer.decision };
+      }
+      return {
+        kind: "never",
+        reason: { code: answer.code, detail: answer.detail },
+        decision: answer.decision,
+      };
+    }
+    case "route": {
+      const { candidate, decision } = answer.route;
+      const key = attemptKey(order.id, 1, order.saga.attempts + 1);
+      const localRef = adapterFor(candidate.channel).local ? kitchenBookingRef(key) : null;
+      return { kind: "assign", assignment: { candidate, decision, localRef } };
+    }
+  }
+}

@@ -1,0 +1,297 @@
+import { type Database, type Statement, sqlState } from "../platform/database.ts";
+import type { Actor, ChannelCallback, DecisionView, StoredOrder } from "./api.ts";
+import type { Carried, Change, Decision } from "./carried.ts";
+import * as sql from "./commit-sql.ts";
+import type { OrderDoc, OrderState, PersonalData } from "./order.ts";
+
+/** The one writer of orders, attempts, order_contacts, idempotency_keys and channel_callbacks. */
+export interface OrderStore {
+  /** Stores new orders with the units that they want. In input order: granted, stored without them, or the key is known. */
+  insert(orders: readonly NewOrder[]): Promise<Committed<"granted" | "stored" | "replay">>;
+  /** Writes decisions. In input order: written with its units, written without, or the guard was lost (read it again). */
+  advance(writes: readonly OrderWrite[]): Promise<Committed<"granted" | "base" | "lost">>;
+  /** Whole orders, in input order; null where there is none. */
+  load(ids: readonly string[]): Promise<readonly (LoadedOrder | null)[]>;
+  views(ids: readonly string[]): Promise<readonly (StoredOrder | null)[]>;
+  contacts(ids: readonly string[]): Promise<readonly (PersonalData | null)[]>;
+  decisions(ids: readonly string[]): Promise<readonly (DecisionView | null)[]>;
+  keys(keyHashes: readonly string[]): Promise<ReadonlyMap<string, { orderId: string; body: string }>>;
+  owned(ownerId: string, afterId: string, limit: number): Promise<readonly string[]>;
+  due(nowMs: number, limit: number): Promise<readonly string[]>;
+  staleKept(olderMs: number, limit: number): Promise<readonly string[]>;
+  keptCallbacks(orderIds: readonly string[]): Promise<readonly ReportRow[]>;
+  knownCallbacks(ids: readonly { channelId: string; callbackId: string }[]): Promise<readonly boolean[]>;
+}
+
+export interface NewOrder {
+  order: Pick<Carried, "id" | "lane" | "clientId" | "doc" | "personal">;
+  decision: Decision;
+  keyHash: string;
+  bodyHash: string;
+  by: Actor;
+}
+
+export interface OrderWrite {
+  order: Carried;
+  decision: Decision;
+  by: Actor;
+  /** Cancels, callbacks and timers: guarded by version only. */
+  intent: boolean;
+  /** A report to be remembered with it. */
+  report?: ReportRow;
+}
+
+export interface ReportRow {
+  channelId: string;
+  callbackId: string;
+  orderId: string;
+  leg: number;
+  attempt: number;
+  kind: ChannelCallback["kind"];
+  doc: { at: string; reason?: string };
+  outcome: "applied" | "kept" | "ignored";
+}
+
+export interface LoadedOrder {
+  carried: Carried;
+  ownerId: string | null;
+}
+
+/** `owner: false`: this process's lease was taken; nothing was written. */
+export interface Committed<Outcome> {
+  owner: boolean;
+  outcomes: readonly Outcome[];
+  slots: readonly { slotId: string; reserved: number; sellable: number }[];
+}
+
+interface AnswerRow {
+  kind: "owner" | "order" | "slot";
+  i: number | null;
+  id: string | null;
+  granted: boolean | null;
+  reserved: number | null;
+  sellable: number | null;
+}
+
+/** Who writes: every statement proves that it is still the owner's epoch (I8). */
+export interface OwnerIdentity {
+  readonly id: string;
+  readonly epoch: number;
+}
+
+export function createOrderStore(database: Database, owner: () => OwnerIdentity): OrderStore {
+  const commit = async (statement: Statement, inputs: readonly unknown[]) => {
+    const { id, epoch } = owner();
+    const params = [id, epoch, ...inputs.map((rows) => JSON.stringify(rows))];
+    return retryDeadlock(() => database.run<AnswerRow>(statement, params));
+  };
+  return {
+    async insert(orders) {
+      const rows = await commit(sql.insertOrders, [orders.map(newOrderRow), takeRows(orders)]);
+      return committed(rows, orders.length, "replay", "stored");
+    },
+    async advance(writes) {
+      const rows = await commit(sql.advanceOrders, [
+        writes.map(writeRow),
+        takeRows(writes),
+        writes.flatMap((write, i) =>
+          write.decision.attemptChanges.map((change) => ({ i, ...change, ref: change.bookingRef })),
+        ),
+        writes.flatMap((write, i) => (write.report ? [reportRow(write.report, i)] : [])),
+      ]);
+      return committed(rows, writes.length, "lost", "base");
+    },
+    ...readers(database),
+  };
+}
+
+/** Locks are taken in one order, so a deadlock is not expected; if PostgreSQL finds one, it has undone all of it. */
+async function retryDeadlock<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (sqlState(error) !== "40P01") throw error;
+    return run();
+  }
+}
+
+function committed<Missing, Base>(
+  rows: readonly AnswerRow[],
+  count: number,
+  missing: Missing,
+  base: Base,
+): Committed<Missing | Base | "granted"> {
+  const outcomes = new Array<Missing | Base | "granted">(count).fill(missing);
+  const slots: { slotId: string; reserved: number; sellable: number }[] = [];
+  let owner = false;
+  for (const row of rows) {
+    if (row.kind === "owner") owner = true;
+    else if (row.kind === "order") outcomes[row.i!] = row.granted ? "granted" : base;
+    else slots.push({ slotId: row.id!, reserved: row.reserved!, sellable: row.sellable! });
+  }
+  return { owner, outcomes, slots };
+}
+
+const newOrderRow = ({ order, decision, keyHash, bodyHash, by }: NewOrder, i: number) => ({
+  i,
+  id: order.id,
+  at: order.doc.createdAt,
+  actor: by.actor,
+  source: by.source,
+  takes: decision.granted !== null,
+  lane: order.lane,
+  key: keyHash,
+  body: bodyHash,
+  client_id: order.clientId,
+  doc: order.doc,
+  contact: order.personal,
+  ...future("b", decision.base),
+  ...future("g", decision.granted),
+});
+
+const writeRow = ({ order, decision, by, intent }: OrderWrite, i: number) => ({
+  i,
+  id: order.id,
+  at: (decision.base ?? decision.granted)?.state.updatedAt ?? order.state.updatedAt,
+  actor: by.actor,
+  source: by.source,
+  takes: decision.granted !== null,
+  expected: order.state.version,
+  intent,
+  ...future("b", decision.base),
+  ...future("g", decision.granted),
+});
+
+const future = (prefix: "b" | "g", change: Change | null) =>
+  change && {
+    [`${prefix}_version`]: change.state.version,
+    [`${prefix}_status`]: change.state.status,
+    [`${prefix}_owned`]: change.owned,
+    [`${prefix}_deadline`]: change.deadlineMs === null ? null : new Date(change.deadlineMs).toISOString(),
+    [`${prefix}_state`]: change.state,
+    [`${prefix}_saga`]: change.saga,
+    [`${prefix}_events`]: change.events,
+    [`${prefix}_entries`]: change.entries,
+  };
+
+const takeRows = (items: readonly { decision: Decision }[]) =>
+  items.flatMap(({ decision }, i) =>
+    decision.takes.map((take) => ({
+      i,
+      leg: take.leg,
+      attempt: take.attempt,
+      channel: take.channelId,
+      slot_id: take.slotId,
+      units: take.units,
+      booking: take.booking,
+      ref: take.bookingRef,
+      decision: take.decision,
+    })),
+  );
+
+/** A row without `i` is remembered whatever becomes of the order. */
+const reportRow = ({ channelId, callbackId, orderId, ...report }: ReportRow, i: number | null) => ({
+  i,
+  channel: channelId,
+  callback: callbackId,
+  order_id: orderId,
+  ...report,
+});
+
+type Readers = Omit<OrderStore, "insert" | "advance">;
+
+function readers(database: Database): Readers {
+  return {
+    async load(ids) {
+      const rows = await database.run<StoredRow>(sql.selectOrders, [ids]);
+      return inOrder(ids, rows, toLoaded);
+    },
+    async views(ids) {
+      const rows = await database.run<ViewRow>(sql.selectViews, [ids]);
+      return inOrder(ids, rows, ({ clientId, doc, state }) => ({ clientId, order: { ...doc, ...state } }));
+    },
+    async contacts(ids) {
+      return inOrder(
+        ids,
+        await database.run<{ id: string; doc: PersonalData }>(sql.selectContacts, [ids]),
+        (row) => row.doc,
+      );
+    },
+    async decisions(ids) {
+      const rows = await database.run<{ id: string; decision: DecisionView | null }>(sql.selectDecisions, [
+        ids,
+      ]);
+      return inOrder(ids, rows, (row) => row.decision);
+    },
+    async keys(keyHashes) {
+      const rows = await database.run<{ key: string; orderId: string; body: string }>(sql.selectKeys, [
+        keyHashes,
+      ]);
+      return new Map(
+        rows.map((row) => [undashed(row.key), { orderId: row.orderId, body: undashed(row.body) }]),
+      );
+    },
+    async owned(ownerId, afterId, limit) {
+      return (await database.run<{ id: string }>(sql.selectOwned, [ownerId, afterId, limit])).map(
+        (row) => row.id,
+      );
+    },
+    async due(nowMs, limit) {
+      return (await database.run<{ id: string }>(sql.selectDue, [new Date(nowMs), limit])).map(
+        (row) => row.id,
+      );
+    },
+    async staleKept(olderMs, limit) {
+      return (await database.run<{ id: string }>(sql.selectStaleKept, [olderMs, limit])).map((row) => row.id);
+    },
+    async keptCallbacks(orderIds) {
+      const rows = await database.run<Omit<ReportRow, "outcome">>(sql.selectKeptCallbacks, [orderIds]);
+      return rows.map((row) => ({ ...row, outcome: "kept" as const }));
+    },
+    async knownCallbacks(ids) {
+      const keys = JSON.stringify(
+        ids.map(({ channelId, callbackId }) => ({ channel: channelId, callback: callbackId })),
+      );
+      const rows = await database.run<{ channelId: string; callbackId: string }>(sql.selectKnownCallbacks, [
+        keys,
+      ]);
+      const known = new Set(rows.map((row) => `${row.channelId} ${row.callbackId}`));
+      return ids.map(({ channelId, callbackId }) => known.has(`${channelId} ${callbackId}`));
+    },
+  };
+}
+
+interface ViewRow {
+  id: string;
+  clientId: string;
+  doc: OrderDoc;
+  state: OrderState;
+}
+
+interface StoredRow extends ViewRow {
+  lane: number;
+  ownerId: string | null;
+  deadlineAt: string | null;
+  saga: Carried["saga"];
+  attempts: Carried["attempts"];
+  personal: PersonalData | null;
+}
+
+const toLoaded = ({ ownerId, deadlineAt, ...order }: StoredRow): LoadedOrder => ({
+  carried: { ...order, deadlineMs: deadlineAt === null ? null : Date.parse(deadlineAt) },
+  ownerId,
+});
+
+function inOrder<Row extends { id: string }, Out>(
+  ids: readonly string[],
+  rows: readonly Row[],
+  map: (row: Row) => Out,
+): (Out | null)[] {
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return ids.map((id) => {
+    const row = byId.get(id);
+    return row ? map(row) : null;
+  });
+}
+
+const undashed = (uuid: string): string => uuid.replaceAll("-", "");

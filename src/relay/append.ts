@@ -1,0 +1,18 @@
+import { type Executor, statement } from "../platform/database.ts";
+import type { EventRow } from "./api.ts";
+
+/**
+ * The outbox's way in: only writers of a fact append, in the transaction of that fact. Orders append inside their own
+ * statement (orchestration/commit-sql.ts writes the same columns); everything else uses `appendEvents`.
+ */
+const insertEvents = statement(
+  "outbox_append",
+  `insert into outbox (lane, subject, client_id, doc, events)
+   select r.lane, r.subject, r."clientId", r.doc, r.events
+   from json_to_recordset($1::json) as r(lane smallint, subject text, "clientId" text, doc json, events json)`,
+);
+
+/** Appends rows to the outbox, in order. Call it under the subject's row lock: per subject, id order is version order. */
+export async function appendEvents(tx: Executor, rows: readonly EventRow[]): Promise<void> {
+  if (rows.length > 0) await tx.run(insertEvents, [JSON.stringify(rows)]);
+}
