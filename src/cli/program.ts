@@ -72,19 +72,21 @@ function addPlatformCommands(program: Command, does: Does): void {
       integerOption(0, 65_535),
     )
     .option("--data-file <path>", "its ledger, kept across restarts (default: in memory)")
-    .option("--seed <number>", "seed of everything that is drawn by chance", integerOption(0, 2 ** 32 - 1))
+    .option("--seed <text>", "the same seed gives each channel the same sequence of accidents")
     .option("--any-port", "take a free port when the one asked for is in use")
-    .action(does(async (options: SimulatorOptions) => (await import("./simulator.ts")).simulator(options)));
+    .action(
+      does(async (options: SimulatorCommandOptions) => (await import("./simulator.ts")).simulator(options)),
+    );
   program
     .command("migrate")
     .description("bring the database to this release")
     .action(does(async () => (await import("./migrate.ts")).migrateCommand()));
 }
 
-export interface SimulatorOptions {
+export interface SimulatorCommandOptions {
   port?: number;
   dataFile?: string;
-  seed?: number;
+  seed?: string;
   anyPort?: boolean;
 }
 

@@ -9,6 +9,10 @@ const text = (fallback: string, description: string) => Type.String({ default: f
 const integer = (fallback: number, minimum: number, maximum: number, description: string) =>
   Type.Integer({ default: fallback, minimum, maximum, description });
 
+/** One of these words; the first is the default. */
+const oneOf = <const T extends readonly [string, ...string[]]>(values: T, description: string) =>
+  Type.Unsafe<T[number]>({ type: "string", enum: values, default: values[0], description });
+
 /** Every variable that the program reads, with its default and what it is for. Nobody else touches process.env. */
 const schema = Type.Object({
   PORT: integer(8080, 0, 65_535, "HTTP port of the gateway; 0 takes a free one"),
@@ -16,18 +20,18 @@ const schema = Type.Object({
   ROLES: text(roles.join(","), "roles that this process plays, comma-separated"),
   DATA_DIR: text("./.uoop", "folder for the embedded database, keys and archive"),
   DATABASE_URL: text("", "PostgreSQL to use instead of the embedded one"),
-  LOG_LEVEL: Type.Union(
-    ["trace", "debug", "info", "warn", "error", "silent"].map((level) => Type.Literal(level)),
-    { default: "info", description: "least level that is logged (JSON lines on stderr)" },
+  LOG_LEVEL: oneOf(
+    ["info", "trace", "debug", "warn", "error", "silent"],
+    "least level that is logged (JSON lines on stderr)",
   ),
-  ROUTING_METHOD: Type.Union([Type.Literal("weighted"), Type.Literal("round_robin")], {
-    default: "weighted",
-    description: "weighted: by the routing policy; round_robin: channels in turn",
-  }),
-  EXAMPLE_NETWORK: Type.Union([Type.Literal("on"), Type.Literal("off")], {
-    default: "on",
-    description: "on: an empty database is given an example network and the channel simulator is started",
-  }),
+  ROUTING_METHOD: oneOf(
+    ["weighted", "round_robin"],
+    "weighted: by the routing policy; round_robin: channels in turn",
+  ),
+  EXAMPLE_NETWORK: oneOf(
+    ["on", "off"],
+    "on: an empty database is given an example network and the channel simulator is started",
+  ),
   SIMULATOR_PORT: integer(8081, 0, 65_535, "HTTP port of the channel simulator; 0 takes a free one"),
   ANSWER_WITHIN_MS: integer(
     2_000,
@@ -64,7 +68,7 @@ export function readConfig(
   environment: NodeJS.ProcessEnv = process.env,
   overrides: Partial<Record<keyof Environment, string>> = {},
 ): Config {
-  const env = { ...environment, ...overrides };
+  const env: NodeJS.ProcessEnv = { ...environment, ...overrides };
   const given: Record<string, unknown> = {};
   const wrong: string[] = [];
   for (const name of Object.keys(schema.properties)) {
@@ -75,7 +79,9 @@ export function readConfig(
   const filled = Value.Default(schema, given) as Environment;
   for (const error of Value.Errors(schema, filled)) {
     const name = error.instancePath.slice(1);
-    wrong.push(`${name}=${JSON.stringify(env[name])} ${error.message}; ${describeVariable(name)}`);
+    const allowed = (error.params as { allowedValues?: readonly unknown[] }).allowedValues;
+    const should = allowed ? `must be one of ${allowed.join(", ")}` : error.message;
+    wrong.push(`${name}=${JSON.stringify(env[name])} ${should}; ${describeVariable(name)}`);
   }
   const wanted = String(filled.ROLES)
     .split(",")
@@ -104,4 +110,12 @@ export function describeConfig(config: Config): Record<string, unknown> {
   if (config.DATABASE_URL)
     shown.DATABASE_URL = config.DATABASE_URL.replace(/\/\/([^:@/]+):[^@/]+@/, "//$1:***@");
   return shown;
+}
+
+/** Every setting with its default and what it is for; docs/operating.md lists them. */
+export function listSettings(): readonly { name: string; fallback: string; description: string }[] {
+  return Object.entries(schema.properties).map(([name, property]) => {
+    const { default: fallback, description } = property as { default?: unknown; description?: string };
+    return { name, fallback: String(fallback ?? ""), description: description ?? "" };
+  });
 }

@@ -8,9 +8,11 @@ const latencySeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10];
 export function createMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const registers = [registry];
+  return { registry, ...orderMetrics([registry]), ...eventMetrics([registry]) };
+}
+
+function orderMetrics(registers: Registry[]) {
   return {
-    registry,
     orderSeconds: new Histogram({
       name: "uoop_order_processing_seconds",
       help: "Submit to confirmed, failed or cancelled",
@@ -55,6 +57,11 @@ export function createMetrics() {
       help: "Orders that this process carries",
       registers,
     }),
+  };
+}
+
+function eventMetrics(registers: Registry[]) {
+  return {
     relayLag: new Gauge({
       name: "uoop_relay_lag_seconds",
       help: "Age of the oldest event not yet on the bus",

@@ -110,15 +110,21 @@ export async function hasEnded(child: ChildProcess, withinMs: number): Promise<b
 }
 
 /**
- * Shuts down what a killed process of ours left running on this data folder, and forgets a postmaster.pid whose number
- * now belongs to some other process (after a reboot PostgreSQL would take that for a rival and refuse to start).
+ * Shuts down what a killed process of ours left running on this data folder, and removes the lock files that it left: after
+ * a reboot, or where nobody collects dead processes, their number may look alive and PostgreSQL would refuse to start.
  */
-export async function endLeftovers(dataFolder: string, log: Log): Promise<void> {
+export async function endLeftovers(dataFolder: string, socketFolder: string, log: Log): Promise<void> {
   const pidFile = join(dataFolder, "postmaster.pid");
-  if (!existsSync(pidFile)) return;
-  const pid = Number((await readFile(pidFile, "utf8")).split("\n")[0]);
-  const ours = await processesOn(dataFolder, pid);
-  if (ours.length === 0) return void (await rm(pidFile, { force: true }));
+  const pid = Number((await readFile(pidFile, "utf8").catch(() => "")).split("\n")[0]);
+  if (Number.isInteger(pid) && pid > 0) await endAll(dataFolder, pid, log);
+  // Elsewhere we see the server only, not what it may have left: there PostgreSQL judges its lock files itself.
+  if (process.platform !== "linux") return;
+  await rm(pidFile, { force: true });
+  for (const name of await readdir(socketFolder)) await rm(join(socketFolder, name), { force: true });
+}
+
+async function endAll(dataFolder: string, pid: number, log: Log): Promise<void> {
+  if ((await processesOn(dataFolder, pid)).length === 0) return;
   log.warn({ pid }, "A killed process left PostgreSQL running on this data; shutting it down first");
   // Fast, then immediate (the server recovers), then by force: a backend that outlived its server must not write on.
   for (const [signal, waitMs] of [
@@ -129,8 +135,10 @@ export async function endLeftovers(dataFolder: string, log: Log): Promise<void> 
     const left = await processesOn(dataFolder, pid);
     for (const each of left.includes(pid) && signal !== "SIGKILL" ? [pid] : left) endProcess(each, signal);
     const giveUpAt = Date.now() + waitMs;
-    while ((await processesOn(dataFolder, pid)).length > 0 && Date.now() < giveUpAt) await pause(20);
-    if ((await processesOn(dataFolder, pid)).length === 0) return;
+    while (Date.now() < giveUpAt) {
+      if ((await processesOn(dataFolder, pid)).length === 0) return;
+      await pause(20);
+    }
   }
   throw new Error(`PostgreSQL (process ${pid}) still runs on ${dataFolder} and does not end; end it by hand`);
 }

@@ -94,7 +94,7 @@ export function createPostgres(options: PostgresOptions): EmbeddedPostgres {
   async function launch(): Promise<void> {
     const launcher = await launcherFor(folder);
     await prepareFolders(folder, socketFolder, launcher.user);
-    await endLeftovers(dataFolder, log);
+    await endLeftovers(dataFolder, socketFolder, log);
     await initialise(dataFolder, launcher);
     const output = await openLog(join(folder, "postgres.log"));
     const [command, args] = launcher.command("postgres", [
