@@ -98,7 +98,9 @@ interface KeyRow {
 
 /** API keys: `uoop_` and 32 random bytes; the database keeps SHA-256 of them (they are random: no salt, no slow hash needed). */
 export function createKeys({ database, clock, ids }: { database: Database; clock: Clock; ids: Ids }): Keys {
-  const known = new LRUCache<string, { principal: Principal | null; untilMs: number }>({ max: maxCachedKeys });
+  const known = new LRUCache<string, { principal: Principal | null; untilMs: number }>({
+    max: maxCachedKeys,
+  });
   const lookups = createBatcher<string, Principal | null>({
     run: (hashes) => lookUp(database, hashes),
     maxBatchItems: 500,
@@ -112,7 +114,12 @@ export function createKeys({ database, clock, ids }: { database: Database; clock
     return principal;
   }
 
-  async function insert(tx: Executor, clientName: string, wanted: readonly Scope[], key: string): Promise<NewKey> {
+  async function insert(
+    tx: Executor,
+    clientName: string,
+    wanted: readonly Scope[],
+    key: string,
+  ): Promise<NewKey> {
     const nowMs = clock.nowMs();
     const [client] = await tx.run<{ id: string }>(insertClient, [ids.create("cli", nowMs), clientName]);
     const id = ids.create("key", nowMs);

@@ -1,0 +1,135 @@
+import { UoopError } from "../platform/errors.ts";
+import type { OrderFilter } from "../read-model/api.ts";
+import type { App, GatewayWorld } from "./app.ts";
+import { visibleTo } from "./auth.ts";
+import { readCursor, writeCursor } from "./cursors.ts";
+import type { Principal } from "./keys.ts";
+import { documented } from "./routes-orders.ts";
+import { idParams, problemAnswers } from "./schemas.ts";
+import { decision, type OrderQuery, order, orderList, orderQuery, timeline } from "./schemas-orders.ts";
+import { reversed } from "./submission.ts";
+
+export function orderReadRoutes(app: App, world: GatewayWorld): void {
+  getOrder(app, world);
+  listOrders(app, world);
+  getTimeline(app, world);
+  getDecision(app, world);
+}
+
+function getOrder(app: App, { reads, requires }: GatewayWorld): void {
+  const schema = {
+    tags: ["orders"],
+    operationId: "getOrder",
+    summary: "Read an order",
+    description:
+      "Never older than what you were last told of it. With address, contact and instructions, which no list, event or " +
+      "stream has. ETag is the version; If-None-Match answers 304.",
+    params: idParams,
+    response: {
+      200: documented("The order", order.ref),
+      304: { description: "Still at the version of If-None-Match", type: "null" },
+      ...problemAnswers({ key: true, body: false }, "order_not_found"),
+    },
+  };
+  app.get("/v1/orders/:id", { schema, onRequest: requires("orders:read") }, async (request, reply) => {
+    const view = await reads.find(request.params.id, request.principal);
+    const etag = `"${view.version}"`;
+    reply.header("etag", etag);
+    if (matches(request.headers["if-none-match"], etag)) return reply.code(304).send();
+    const personal = await reads.personalOf(view.id);
+    return reply
+      .code(200)
+      .send(personal === null ? view : { ...view, delivery: { ...view.delivery, ...personal } });
+  });
+}
+
+/** RFC 9110 §13.1.2: a list of tags, compared weakly, or any. */
+const matches = (header: string | undefined, etag: string): boolean =>
+  (header ?? "").split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === etag);
+
+function listOrders(app: App, { readModel, requires }: GatewayWorld): void {
+  const schema = {
+    tags: ["orders"],
+    operationId: "listOrders",
+    summary: "List orders, new to old",
+    description: "Served by the read model, which follows the truth within moments.",
+    querystring: orderQuery,
+    response: {
+      200: orderList,
+      ...problemAnswers({ key: true, body: false }, "validation_failed", "window_reversed", "cursor_invalid"),
+    },
+  };
+  app.get("/v1/orders", { schema, onRequest: requires("orders:read") }, async (request, reply) => {
+    const { cursor, limit, ...filters } = request.query;
+    const mark = [visibleTo(request.principal), filters];
+    const filter = toFilter(filters, request.principal, limit + 1);
+    if (cursor !== undefined) filter.beforeId = readCursor(cursor, "ord", mark);
+    const found = await readModel.list(filter);
+    const items = found.slice(0, limit);
+    const last = items.at(-1);
+    return reply.send({
+      items,
+      nextCursor: found.length > limit && last ? writeCursor(last.id, mark) : null,
+    });
+  });
+}
+
+function toFilter(
+  query: Omit<OrderQuery, "cursor" | "limit">,
+  principal: Principal,
+  limit: number,
+): OrderFilter {
+  const { customerId, status, channelId, from, to } = query;
+  const fromMs = from === undefined ? undefined : Date.parse(from);
+  const toMs = to === undefined ? undefined : Date.parse(to);
+  if (fromMs !== undefined && toMs !== undefined && toMs <= fromMs) throw reversed("/query/to");
+  return {
+    clientId: visibleTo(principal),
+    ...(customerId === undefined ? {} : { customerId }),
+    ...(status === undefined ? {} : { status }),
+    ...(channelId === undefined ? {} : { channelId }),
+    ...(fromMs === undefined ? {} : { fromMs }),
+    ...(toMs === undefined ? {} : { toMs }),
+    limit,
+  };
+}
+
+function getTimeline(app: App, { reads, feed, requires }: GatewayWorld): void {
+  const schema = {
+    tags: ["orders"],
+    operationId: "getOrderEvents",
+    summary: "What happened to an order so far",
+    params: idParams,
+    response: { 200: timeline, ...problemAnswers({ key: true, body: false }, "order_not_found") },
+  };
+  app.get("/v1/orders/:id/events", { schema, onRequest: requires("orders:read") }, async (request, reply) => {
+    const view = await reads.find(request.params.id, request.principal);
+    const items = await feed.timeline(view.id, { atLeastVersion: view.version });
+    return reply.send({ items, nextCursor: null });
+  });
+}
+
+function getDecision(app: App, { reads, orchestration, requires }: GatewayWorld): void {
+  const schema = {
+    tags: ["orders"],
+    operationId: "getOrderDecision",
+    summary: "Why this channel",
+    description:
+      "The routing decision of the order's newest attempt, or of its last routing when it has none.",
+    params: idParams,
+    response: {
+      200: documented("The decision", decision.ref),
+      ...problemAnswers({ key: true, body: false }, "order_not_found", "not_found"),
+    },
+  };
+  app.get(
+    "/v1/orders/:id/decision",
+    { schema, onRequest: requires("orders:read") },
+    async (request, reply) => {
+      const view = await reads.find(request.params.id, request.principal);
+      const [found] = await orchestration.decisions([view.id]);
+      if (!found) throw new UoopError("not_found", "No routing decision is kept for this order yet.");
+      return reply.send(found);
+    },
+  );
+}

@@ -1,0 +1,227 @@
+import type { FastifyReply } from "fastify";
+import { Type } from "typebox";
+import type { Submission, SubmitResult } from "../orchestration/api.ts";
+import type { OrderView } from "../orchestration/order.ts";
+import type { OrderStatus } from "../orchestration/order-state.ts";
+import { toProblem, UoopError } from "../platform/errors.ts";
+import { isId } from "../platform/ids.ts";
+import type { App, GatewayWorld } from "./app.ts";
+import { byOf, visibleTo } from "./auth.ts";
+import { notFound } from "./order-reads.ts";
+import { sendProblem } from "./problems.ts";
+import { idParams, problemAnswers } from "./schemas.ts";
+import {
+  type BatchItem,
+  type BatchResult,
+  batchBody,
+  batchEnvelope,
+  batchItem,
+  batchResults,
+  newOrder,
+  order,
+  placeHeaders,
+} from "./schemas-orders.ts";
+import { type Placing, toSubmission } from "./submission.ts";
+
+const maxBatchBytes = 32 * 1024 * 1024;
+
+/**
+ * What POST answers for an order in this status: on its way or undone (202), confirmed or later (201), could not be
+ * fulfilled (409); 200 when a replay finds that it ended otherwise.
+ */
+const answerStatus: Record<OrderStatus, 200 | 201 | 202 | 409> = {
+  received: 202,
+  reserved: 202,
+  booked: 202,
+  rerouting: 202,
+  cancelling: 202,
+  failing: 202,
+  stuck: 202,
+  confirmed: 201,
+  preparing: 201,
+  ready: 201,
+  dispatched: 201,
+  delivered: 201,
+  cancelled: 200,
+  undelivered: 200,
+  failed: 409,
+};
+
+export function orderRoutes(app: App, world: GatewayWorld): void {
+  placeOrder(app, world);
+  placeBatch(app, world);
+  cancelOrder(app, world);
+}
+
+function placeOrder(app: App, world: GatewayWorld): void {
+  const { orchestration, requires, config } = world;
+  const schema = {
+    tags: ["orders"],
+    operationId: "placeOrder",
+    summary: "Place an order",
+    description:
+      "Answers when the order is confirmed or has ended, after 2 seconds at most. Headers of the answer: Location, ETag, " +
+      "Idempotency-Replayed (true: this key was known, the order is as it is now), Idempotency-Key (when the server made " +
+      "it), Retry-After (202), Preference-Applied.",
+    headers: placeHeaders,
+    body: newOrder.ref,
+    response: {
+      200: documented("A replay: the order has since been cancelled, or did not arrive", order.ref),
+      201: documented("Confirmed, or further on its way", order.ref),
+      202: documented("Stored; still on its way to being confirmed", order.ref),
+      ...problemAnswers(
+        { key: true, body: true, order: true },
+        ...([
+          "window_reversed",
+          "window_in_past",
+          "currency_unknown",
+          "order_unfulfillable",
+          "idempotency_key_reused",
+        ] as const),
+      ),
+    },
+  };
+  app.post("/v1/orders", { schema, onRequest: requires("orders:write") }, async (request, reply) => {
+    const { headers } = request;
+    const placing = placingOf(request.principal, request.ip, headers["idempotency-key"]);
+    const submission = toSubmission(request.body, placing, world);
+    if (submission instanceof UoopError) return sendProblem(reply, submission);
+    const respondAsync = prefersAsync(headers.prefer);
+    const [result] = await orchestration.submit([submission], {
+      waitMs: respondAsync ? 0 : config.ANSWER_WITHIN_MS,
+    });
+    if (respondAsync) reply.header("preference-applied", "respond-async");
+    if (submission.keyNamespace === "server") reply.header("idempotency-key", submission.idempotencyKey);
+    return answerPlaced(reply, result!, respondAsync);
+  });
+}
+
+function answerPlaced(reply: FastifyReply, result: SubmitResult, respondAsync: boolean): FastifyReply {
+  if (result.kind === "refused") return sendProblem(reply, new UoopError(result.code, result.detail));
+  if (result.replayed) reply.header("idempotency-replayed", "true");
+  return sendOrder(reply, result.order, respondAsync ? 202 : answerStatus[result.order.status]);
+}
+
+/** Order answers have one form, whatever was asked; with 409 the order is inside the problem. */
+function sendOrder(reply: FastifyReply, view: OrderView, status: 200 | 201 | 202 | 409): FastifyReply {
+  reply.header("location", `/v1/orders/${view.id}`);
+  if (status === 409) return sendProblem(reply, unfulfillable(view), { order: view });
+  if (status === 202) reply.header("retry-after", 1);
+  return reply.code(status).header("etag", `"${view.version}"`).send(view);
+}
+
+const unfulfillable = (view: OrderView): UoopError =>
+  new UoopError("order_unfulfillable", view.reason?.detail ?? "No channel could take the order.");
+
+function placeBatch(app: App, world: GatewayWorld): void {
+  const { orchestration, requires, config, validation } = world;
+  const checkItem = validation.validator(batchItem.ref);
+  const checkEnvelope = validation.validator(batchEnvelope);
+  const schema = {
+    tags: ["orders"],
+    operationId: "placeOrders",
+    summary: "Place up to 5,000 orders",
+    description:
+      "Each order is answered by itself, in input order, with what POST /v1/orders would have said: one bad item never " +
+      "fails the others. An item's key is its idempotencyKey or else its externalId.",
+    headers: Type.Object({ prefer: placeHeaders.properties.prefer }),
+    body: batchBody.ref,
+    response: {
+      200: documented("One result per order", batchResults.ref),
+      ...problemAnswers({ key: true, body: true }),
+    },
+  };
+  const options = {
+    schema,
+    onRequest: requires("orders:write"),
+    bodyLimit: maxBatchBytes,
+    validatorCompiler: ({ httpPart, ...rest }: Parameters<typeof validation.compiler>[0]) =>
+      httpPart === "body"
+        ? (data: unknown) => {
+            const error = checkEnvelope(data);
+            return error === null ? { value: data } : { error };
+          }
+        : validation.compiler({ ...rest, ...(httpPart === undefined ? {} : { httpPart }) }),
+  };
+  app.post("/v1/orders/batch", options, async (request, reply) => {
+    const respondAsync = prefersAsync(request.headers.prefer);
+    const items = request.body.orders.map((item) => {
+      const wrong = checkItem(item);
+      if (wrong) return wrong;
+      const { idempotencyKey, ...body } = item as BatchItem;
+      return toSubmission(body, placingOf(request.principal, request.ip, idempotencyKey), world);
+    });
+    const good = items.filter((item): item is Submission => !(item instanceof UoopError));
+    const waitMs = respondAsync ? 0 : config.ANSWER_WITHIN_MS;
+    const placed = good.length === 0 ? [] : await orchestration.submit(good, { waitMs });
+    let next = 0;
+    const results = items.map((item) =>
+      item instanceof UoopError ? refusedItem(item) : placedItem(placed[next++]!, item, respondAsync),
+    );
+    if (respondAsync) reply.header("preference-applied", "respond-async");
+    return reply.send({ results });
+  });
+}
+
+const refusedItem = (error: UoopError): BatchResult => ({ status: error.status, problem: toProblem(error) });
+
+function placedItem(result: SubmitResult, submission: Submission, respondAsync: boolean): BatchResult {
+  if (result.kind === "refused") return refusedItem(new UoopError(result.code, result.detail));
+  const status = respondAsync ? 202 : answerStatus[result.order.status];
+  const about = {
+    ...(result.replayed ? { replayed: true } : {}),
+    ...(submission.keyNamespace === "server" ? { idempotencyKey: submission.idempotencyKey } : {}),
+  };
+  if (status !== 409) return { status, order: result.order, ...about };
+  return { status, problem: { ...toProblem(unfulfillable(result.order)), order: result.order }, ...about };
+}
+
+function cancelOrder(app: App, { orchestration, requires, config }: GatewayWorld): void {
+  const schema = {
+    tags: ["orders"],
+    operationId: "cancelOrder",
+    summary: "Cancel an order",
+    description:
+      "What was booked and reserved is undone. Answers 200 once that is so, 202 while it is under way.",
+    params: idParams,
+    response: {
+      200: documented("Cancelled: everything is undone", order.ref),
+      202: documented("Being undone", order.ref),
+      ...problemAnswers(
+        { key: true, body: false, order: false },
+        ...([
+          "order_not_found",
+          "transition_refused",
+          "payload_too_large",
+          "media_type_unsupported",
+        ] as const),
+      ),
+    },
+  };
+  app.post(
+    "/v1/orders/:id/cancel",
+    { schema, onRequest: requires("orders:write") },
+    async (request, reply) => {
+      const { id } = request.params;
+      if (!isId("ord", id)) throw notFound(id);
+      const wanted = { id, clientId: visibleTo(request.principal), by: byOf(request) };
+      const [result] = await orchestration.cancel([wanted], { waitMs: config.ANSWER_WITHIN_MS });
+      if (result!.kind === "refused") throw new UoopError(result!.code, result!.detail);
+      return sendOrder(reply, result!.order, result!.order.status === "cancelled" ? 200 : 202);
+    },
+  );
+}
+
+/** A schema with the sentence that documents its answer. */
+export const documented = <T>(description: string, schema: ReturnType<typeof Type.Unsafe<T>>) =>
+  Type.Unsafe<T>({ ...schema, description });
+
+const placingOf = (principal: Placing["principal"], source: string, key: string | undefined): Placing => ({
+  principal,
+  source,
+  idempotencyKey: key,
+});
+
+/** RFC 7240: preferences are separated by commas; what is not known is ignored. */
+const prefersAsync = (prefer = ""): boolean =>
+  prefer !== "" && prefer.split(",").some((one) => one.trim().toLowerCase() === "respond-async");

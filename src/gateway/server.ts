@@ -1,0 +1,151 @@
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import { fastify } from "fastify";
+import type { TSchema } from "typebox";
+import { UoopError } from "../platform/errors.ts";
+import type { Service } from "../platform/service.ts";
+import type { App, GatewayDependencies, GatewayWorld } from "./app.ts";
+import { createGuards } from "./auth.ts";
+import { docsRoutes } from "./docs.ts";
+import { collectOpenApi, openApiRoute } from "./openapi.ts";
+import { createOrderReads } from "./order-reads.ts";
+import {
+  answerClientError,
+  answerUnknownAddresses,
+  createErrorHandler,
+  sendProblem,
+  toUoopError,
+} from "./problems.ts";
+import { callbackRoutes } from "./routes-callbacks.ts";
+import { channelRoutes } from "./routes-channels.ts";
+import { healthRoutes } from "./routes-health.ts";
+import { orderReadRoutes } from "./routes-order-reads.ts";
+import { orderRoutes } from "./routes-orders.ts";
+import * as shared from "./schemas.ts";
+import * as channelSchemas from "./schemas-channels.ts";
+import * as orderSchemas from "./schemas-orders.ts";
+import { streamRoutes } from "./streams.ts";
+import { createValidation } from "./validation.ts";
+
+const maxBodyBytes = 4 * 1024 * 1024;
+/** A request that is not whole by then is cut off (slow senders must not hold sockets). */
+const requestTimeoutMs = 30_000;
+/** Longer than the idle timeouts of usual load balancers (60 s), so that it is they who close. */
+const keepAliveMs = 72_000;
+/** At a stop, answers under way have this long. */
+const drainMs = 5_000;
+
+const components: readonly TSchema[] = [shared, orderSchemas, channelSchemas]
+  .flatMap((module) => Object.values(module) as unknown[])
+  .filter(
+    (value): value is shared.Component<unknown> =>
+      typeof value === "object" && value !== null && "ref" in value,
+  )
+  .map(({ schema }) => schema);
+
+/** The HTTP API: validates, authenticates, asks the other contexts and answers. Holds no state of its own. */
+export function createGateway(deps: GatewayDependencies): Service & { readonly url: string } {
+  const stopping = new AbortController();
+  let app: App | undefined;
+  let url = "";
+  return {
+    name: "gateway",
+    get url() {
+      return url;
+    },
+    async start() {
+      app = await buildApp(deps, stopping.signal);
+      const { HOST: host, PORT: port } = deps.config;
+      url = await app.listen({ host, port });
+    },
+    async stop() {
+      if (app === undefined || stopping.signal.aborted) return;
+      stopping.abort();
+      const { server } = app;
+      const forget = deps.clock.after(drainMs, () => server.closeAllConnections());
+      await app.close().finally(forget);
+    },
+  };
+}
+
+/** The OpenAPI document, without a running platform. */
+export async function openApiDocument(deps: GatewayDependencies): Promise<object> {
+  const app = await buildApp(deps, new AbortController().signal);
+  try {
+    return app.swagger();
+  } finally {
+    await app.close();
+  }
+}
+
+async function buildApp(deps: GatewayDependencies, stopping: AbortSignal): Promise<App> {
+  const validation = createValidation(components);
+  const world: GatewayWorld = {
+    ...deps,
+    reads: createOrderReads(deps),
+    validation,
+    requires: createGuards(deps.keys),
+    stopping,
+  };
+  const app = createHttp(world);
+  answerUnknownAddresses(app);
+  observeRequests(app, world);
+  await collectOpenApi(app);
+  for (const schema of components) app.addSchema(schema);
+  for (const add of [orderRoutes, orderReadRoutes, streamRoutes, channelRoutes, callbackRoutes, healthRoutes])
+    add(app, world);
+  openApiRoute(app);
+  await docsRoutes(app);
+  await app.ready();
+  return app;
+}
+
+function createHttp({ log, validation, stopping }: GatewayWorld): App {
+  const app = fastify({
+    logger: false,
+    bodyLimit: maxBodyBytes,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveMs,
+    return503OnClosing: false, // we say so ourselves, as a problem
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, _request, reply) => void sendProblem(reply, toUoopError(error)),
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  app.setErrorHandler(createErrorHandler(log));
+  app.setValidatorCompiler(validation.compiler);
+  app.decorateRequest("principal");
+  app.decorateRequest("signedText", "");
+  const parse = app.getDefaultJsonParser("error", "error");
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body: string, done) => {
+    if (body.length === 0) done(null, undefined);
+    else parse(request, body, done);
+  });
+  app.addHook("onRequest", (_request, reply, done) => {
+    if (!stopping.aborted) return done();
+    reply.header("connection", "close");
+    done(new UoopError("unavailable", "The process is stopping; another one answers."));
+  });
+  return app;
+}
+
+/** Latency by route and status. Each route's observers are made once: looking labels up costs more than observing. */
+function observeRequests(app: App, { metrics }: GatewayWorld): void {
+  app.addHook("onRoute", (route) => {
+    const method = String(route.method);
+    const byStatus = new Map<number, { observe(seconds: number): void }>();
+    const observe: NonNullable<typeof route.onResponse> = (
+      _request: unknown,
+      reply: { statusCode: number; elapsedTime: number },
+      done: () => void,
+    ) => {
+      const status = reply.statusCode;
+      let observer = byStatus.get(status);
+      if (!observer) {
+        observer = metrics.httpSeconds.labels({ method, route: route.url, status: String(status) });
+        byStatus.set(status, observer);
+      }
+      observer.observe(reply.elapsedTime / 1_000);
+      done();
+    };
+    if (!route.url.endsWith("/stream")) route.onResponse = [route.onResponse ?? [], observe].flat();
+  });
+}
