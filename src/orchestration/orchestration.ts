@@ -133,6 +133,12 @@ export class Orchestration implements OrchestrationApi, Service {
       ),
       repeatEvery(
         clock,
+        keptEveryMs,
+        () => this.#applyStaleKept(),
+        tell("kept reports could not be looked at; trying again"),
+      ),
+      repeatEvery(
+        clock,
         orphansEveryMs,
         () => this.#findOrphans(),
         tell("orphans could not be looked for; trying again"),
@@ -161,14 +167,16 @@ export class Orchestration implements OrchestrationApi, Service {
   }
 
   async #submitOne(submission: Submission, untilMs: number): Promise<SubmitResult> {
+    const { clock, metrics } = this.#dependencies;
+    const startedMs = clock.nowMs();
     const taken = await this.#intake.take(submission);
     switch (taken.kind) {
-      case "stored":
-        return {
-          kind: "order",
-          order: await this.#untilSettled(viewOf(taken.order), untilMs),
-          replayed: false,
-        };
+      case "stored": {
+        const order = await this.#untilSettled(viewOf(taken.order), untilMs);
+        const seconds = (clock.nowMs() - startedMs) / 1_000;
+        metrics.orderSeconds.observe({ status: order.status }, seconds);
+        return { kind: "order", order, replayed: false };
+      }
       case "replay": {
         const [stored] = await this.#store.views([taken.orderId]);
         if (!stored)
@@ -217,7 +225,7 @@ export class Orchestration implements OrchestrationApi, Service {
     this.#dependencies.capacity.noteSlots(slots);
     for (const order of orders) {
       const { status } = order.state;
-      this.#dependencies.metrics.transitions.inc({ to: status });
+      this.#dependencies.metrics.ordersWritten.inc({ to: status });
       if (status === "stuck") this.#dependencies.metrics.stuckOrders.inc();
       this.#waiters.note(viewOf(order));
     }

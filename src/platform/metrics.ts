@@ -27,9 +27,9 @@ function orderMetrics(registers: Registry[]) {
       buckets: latencySeconds,
       registers,
     }),
-    transitions: new Counter({
-      name: "uoop_order_transitions_total",
-      help: "Order versions written, by status",
+    ordersWritten: new Counter({
+      name: "uoop_orders_written_total",
+      help: "Orders committed, by the status that the commit left them in",
       labelNames: ["to"],
       registers,
     }),
