@@ -6,7 +6,7 @@ import { type Auction, createAuction } from "./auction.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { settingsOf } from "./http.ts";
 import { type CallOutcome, toBookingOutcome, toCancelOutcome } from "./outcome.ts";
-import { type AttemptCall, bookCall, cancelCall, holdCall, holdForMs } from "./protocol.ts";
+import { type AttemptCall, bookCall, cancelCall, holdCall, holdForMs, withdrawCall } from "./protocol.ts";
 
 type Member = NonNullable<Channel["partners"]>[number];
 
@@ -39,7 +39,9 @@ export function createNetworkAdapter(
     let left = lost;
     for (let tried = 1; left.length > 0 && tried <= withdrawTries; tried += 1) {
       if (tried > 1) await sleep(world.clock, withdrawAgainMs * tried, stopped.signal);
-      const calls = left.map((request) => cancelCall({ channelId: channel.id, partner: member.id }, request));
+      const calls = left.map((request) =>
+        withdrawCall({ channelId: channel.id, partner: member.id }, request),
+      );
       const outcomes = await ask(channel, member, calls);
       left = left.filter((_, index) => outcomes[index]?.kind !== "answered");
     }

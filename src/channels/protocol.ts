@@ -61,7 +61,7 @@ export const CancelCall = Type.Object({
   ...addressed,
   key: AttemptKey,
   orderId: Type.String({ maxLength: 64 }),
-  notAfter: Type.Optional(Instant),
+  unlessBooked: Type.Optional(Type.Boolean()),
 });
 
 export const BatchCall = Type.Object({
@@ -149,6 +149,11 @@ export function bookCall(to: Addressee, request: BookingRequest): BookCall {
 
 export function cancelCall(to: Addressee, request: CancelRequest): CancelCall {
   return { call: "cancel", ...address(to), key: request.key, orderId: request.orderId };
+}
+
+/** Takes an offer back: ends a hold, leaves a tombstone, but never touches a booking (a late one must do no harm). */
+export function withdrawCall(to: Addressee, request: CancelRequest): CancelCall {
+  return { ...cancelCall(to, request), unlessBooked: true };
 }
 
 function personal(data: PersonalData | null): Omit<BookCall["delivery"], "location"> {

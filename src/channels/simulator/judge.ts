@@ -43,7 +43,7 @@ export function judge(entry: Entry | undefined, call: AttemptCall, now: Circumst
     case "book":
       return judgeBook(entry, call, now);
     case "cancel":
-      return judgeCancel(entry, call.key);
+      return judgeCancel(entry, call);
   }
 }
 
@@ -79,7 +79,8 @@ function judgeBook(
   };
 }
 
-function judgeCancel(entry: Entry | undefined, key: string): Verdict {
+function judgeCancel(entry: Entry | undefined, call: AttemptCall & { call: "cancel" }): Verdict {
+  const { key } = call;
   const answer: Answer = { key, status: "cancelled" };
   if (!entry) return { answer, change: { state: "tombstone" } };
   if (entry.state === "held") return { answer, change: { state: "cancelled" } };

@@ -133,7 +133,7 @@ async function settle(request: FastifyRequest, call: AttemptCall, world: World):
   const { ledger, cooking } = world;
   const before = ledger.find(at, call.key);
   const full = channel.random() < behaviour.refuseRate;
-  const bookingRef = before?.bookingRef ?? `B-${ledger.nextSeq.toString(36).toUpperCase()}`;
+  const bookingRef = `B-${(before?.seq ?? ledger.nextSeq).toString(36).toUpperCase()}`;
   const verdict = judge(before, call, { nowMs: world.clock.nowMs(), full, bookingRef });
   count(channel, `${call.call}.${verdict.answer.status}`);
   if (!verdict.change) return verdict.answer;

@@ -35,7 +35,7 @@ export interface Settings {
   put(change: Partial<ChannelSettings> & { id: string }): ChannelSettings;
 }
 
-export function createSettings(seed: string): Settings {
+export function createSettings(seed: number): Settings {
   const channels = new Map<string, KnownChannel>();
   return {
     platform: undefined,

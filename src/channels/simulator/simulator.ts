@@ -20,7 +20,7 @@ export interface SimulatorOptions {
   dataFile?: string;
   log: Log;
   /** The same seed gives each channel the same sequence of accidents. */
-  seed?: string;
+  seed?: number;
   clock?: Clock;
 }
 
@@ -37,7 +37,7 @@ type Line = { entry: Entry } | { platform: Platform } | { channel: ChannelSettin
  * the staff of kitchens and dark stores. docs/channel-protocol.md says how to steer it. Throws when the port is taken.
  */
 export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
-  const { log, clock = systemClock, seed = "1" } = options;
+  const { log, clock = systemClock, seed = 1 } = options;
   const restored = restore(readJournal<Line>(options.dataFile, log), seed);
   const journal = await openJournal<Line>(options.dataFile, restored.lines);
   const dispatcher = new Agent({ connections: 64, pipelining: 1 });
@@ -97,7 +97,7 @@ async function listen(server: FastifyInstance, port: number, undo: () => Promise
 }
 
 /** What the lines come to, and as many lines as are needed to say it. */
-function restore(lines: readonly Line[], seed: string) {
+function restore(lines: readonly Line[], seed: number) {
   const settings = createSettings(seed);
   const entries = new Map<number, Entry>();
   let position: string | undefined;

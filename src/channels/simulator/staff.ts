@@ -36,7 +36,7 @@ export function createStaff(world: {
   let listening = new AbortController();
 
   async function read(platform: Platform, signal: AbortSignal): Promise<void> {
-    const response = await request(`${platform.url}/v1/events/stream`, {
+    const response = await request(`${platform.url}/v1/events/stream?types=order.status_changed`, {
       dispatcher: world.dispatcher,
       signal,
       headersTimeout: silenceMs,
@@ -44,7 +44,8 @@ export function createStaff(world: {
       headers: {
         accept: "text/event-stream",
         authorization: `Bearer ${platform.apiKey}`,
-        ...(position === undefined ? {} : { "last-event-id": position }),
+        // 0: from the oldest event that is kept, so that nothing confirmed before the first start goes uncooked.
+        "last-event-id": position ?? "0",
       },
     });
     if (response.statusCode !== 200) {
