@@ -1,4 +1,5 @@
 import swagger from "@fastify/swagger";
+import type { FastifySchema } from "fastify";
 import about from "../../package.json" with { type: "json" };
 import type { App } from "./app.ts";
 
@@ -25,10 +26,17 @@ export async function collectOpenApi(app: App): Promise<void> {
         { name: "operations", description: "For those who run it" },
       ],
     },
+    transform: ({ schema, url }) => ({ schema: withAnswers(schema), url }),
     refResolver: {
       buildLocalReference: (schema, _base, _fragment, index) => String(schema.$id ?? `schema-${index}`),
     },
   });
+}
+
+/** What fastify compiles is not what is documented: see `answers` in schemas.ts. */
+function withAnswers(schema: FastifySchema): FastifySchema {
+  const { answers, ...rest } = schema as FastifySchema & { answers?: FastifySchema["response"] };
+  return answers === undefined ? rest : { ...rest, response: answers };
 }
 
 /** /openapi.json; written out once, at the first request. */

@@ -7,8 +7,7 @@ import { UoopError } from "../platform/errors.ts";
 import { isId } from "../platform/ids.ts";
 import type { App, GatewayWorld } from "./app.ts";
 import { channelNotFound } from "./routes-channels.ts";
-import { documented } from "./routes-orders.ts";
-import { idParams, problemAnswers } from "./schemas.ts";
+import { answers, idParams, problemAnswers } from "./schemas.ts";
 import { callback, callbackAnswer, callbackHeaders } from "./schemas-channels.ts";
 import { toUtc } from "./submission.ts";
 
@@ -51,15 +50,16 @@ export function callbackRoutes(app: App, world: GatewayWorld): void {
       params: idParams,
       headers: callbackHeaders,
       body: callback.ref,
-      response: {
-        200: documented("What was done with the report", callbackAnswer.ref),
-        ...problemAnswers(
+      ...answers(
+        callbackAnswer.ref,
+        { 200: "What was done with the report" },
+        problemAnswers(
           { key: false, body: true },
           "signature_invalid",
           "channel_not_found",
           "attempt_unknown",
         ),
-      },
+      ),
     };
     const options = { schema, bodyLimit: maxCallbackBytes, preValidation: verify };
     scope.post("/v1/channels/:id/callbacks", options, async (request, reply) => {

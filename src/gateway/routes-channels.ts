@@ -5,8 +5,7 @@ import { isId } from "../platform/ids.ts";
 import type { App, GatewayWorld } from "./app.ts";
 import { byOf } from "./auth.ts";
 import { readCursor, writeCursor } from "./cursors.ts";
-import { documented } from "./routes-orders.ts";
-import { idParams, problemAnswers } from "./schemas.ts";
+import { answers, idParams, problemAnswers } from "./schemas.ts";
 import {
   type ChannelPatchBody,
   capacityBody,
@@ -48,10 +47,11 @@ function createChannel(app: App, { capacity, requires }: GatewayWorld): void {
     summary: "Add a fulfillment channel",
     description: "It takes orders once it has capacity. The answer has `callbackSecret`, shown this once.",
     body: newChannel.ref,
-    response: {
-      201: documented("The channel, with the secret that signs its callbacks", createdChannel.ref),
-      ...problemAnswers({ key: true, body: true }, "currency_unknown"),
-    },
+    ...answers(
+      createdChannel.ref,
+      { 201: "The channel, with the secret that signs its callbacks" },
+      problemAnswers({ key: true, body: true }, "currency_unknown"),
+    ),
   };
   app.post("/v1/channels", { schema, onRequest: requires("channels:write") }, async (request, reply) => {
     const wanted = toNewChannel(request.body);
@@ -102,10 +102,11 @@ function listChannels(app: App, { capacity, requires }: GatewayWorld): void {
     operationId: "listChannels",
     summary: "List channels, old to new",
     querystring: channelQuery,
-    response: {
-      200: channelList,
-      ...problemAnswers({ key: true, body: false }, "validation_failed", "cursor_invalid"),
-    },
+    ...answers(
+      channelList,
+      { 200: "Channels, old to new" },
+      problemAnswers({ key: true, body: false }, "validation_failed", "cursor_invalid"),
+    ),
   };
   app.get(
     "/v1/channels",
@@ -130,7 +131,11 @@ function getRankings(app: App, { capacity, requires }: GatewayWorld): void {
     operationId: "rankChannels",
     summary: "Who could serve this place and time, best first",
     querystring: rankingQuery,
-    response: { 200: rankings, ...problemAnswers({ key: true, body: false }, "validation_failed") },
+    ...answers(
+      rankings,
+      { 200: "Channels that could serve it, best first" },
+      problemAnswers({ key: true, body: false }, "validation_failed"),
+    ),
   };
   app.get(
     "/v1/channels/rankings",
@@ -149,10 +154,11 @@ function getChannel(app: App, { capacity, requires }: GatewayWorld): void {
     operationId: "getChannel",
     summary: "Read a channel",
     params: idParams,
-    response: {
-      200: documented("The channel", channel.ref),
-      ...problemAnswers({ key: true, body: false }, "channel_not_found"),
-    },
+    ...answers(
+      channel.ref,
+      { 200: "The channel" },
+      problemAnswers({ key: true, body: false }, "channel_not_found"),
+    ),
   };
   app.get(
     "/v1/channels/:id",
@@ -182,15 +188,11 @@ function patchChannel(app: App, { capacity, requires }: GatewayWorld): void {
     params: idParams,
     headers: ifMatchHeaders,
     body: channelPatch.ref,
-    response: {
-      200: documented("The channel as it is now", channel.ref),
-      ...problemAnswers(
-        { key: true, body: true },
-        "channel_not_found",
-        "version_conflict",
-        "currency_unknown",
-      ),
-    },
+    ...answers(
+      channel.ref,
+      { 200: "The channel as it is now" },
+      problemAnswers({ key: true, body: true }, "channel_not_found", "version_conflict", "currency_unknown"),
+    ),
   };
   app.patch("/v1/channels/:id", { schema, onRequest: requires("channels:write") }, async (request, reply) => {
     const expected = readIfMatch(request.headers["if-match"]);
@@ -228,15 +230,16 @@ function pauseAndResume(app: App, { capacity, requires }: GatewayWorld): void {
       operationId: `${verb}Channel`,
       summary,
       params: idParams,
-      response: {
-        200: documented("The channel as it is now", channel.ref),
-        ...problemAnswers(
+      ...answers(
+        channel.ref,
+        { 200: "The channel as it is now" },
+        problemAnswers(
           { key: true, body: false },
           "channel_not_found",
           "payload_too_large",
           "media_type_unsupported",
         ),
-      },
+      ),
     };
     app.post(
       `/v1/channels/:id/${verb}`,
@@ -258,13 +261,14 @@ function putCapacity(app: App, { capacity, requires }: GatewayWorld): void {
     description: "Slots that are new are made, the others of the channel stay as they are. All or nothing.",
     params: idParams,
     body: capacityBody.ref,
-    response: {
-      200: documented("These slots as they are now", capacityView.ref),
-      ...problemAnswers(
+    ...answers(
+      capacityView.ref,
+      { 200: "These slots as they are now" },
+      problemAnswers(
         { key: true, body: true },
         ...(["window_reversed", "channel_not_found", "capacity_below_reserved", "slots_overlap"] as const),
       ),
-    },
+    ),
   };
   app.put(
     "/v1/channels/:id/capacity",
@@ -292,15 +296,11 @@ function getCapacity(app: App, { capacity, requires, clock }: GatewayWorld): voi
     summary: "Capacity and what of it is reserved",
     params: idParams,
     querystring: capacityQuery,
-    response: {
-      200: documented("The slots in this range, by start", capacityView.ref),
-      ...problemAnswers(
-        { key: true, body: false },
-        "validation_failed",
-        "window_reversed",
-        "channel_not_found",
-      ),
-    },
+    ...answers(
+      capacityView.ref,
+      { 200: "The slots in this range, by start" },
+      problemAnswers({ key: true, body: false }, "validation_failed", "window_reversed", "channel_not_found"),
+    ),
   };
   const onRequest = requires("orders:read", "channels:write");
   app.get("/v1/channels/:id/capacity", { schema, onRequest }, async (request, reply) => {

@@ -4,8 +4,7 @@ import type { App, GatewayWorld } from "./app.ts";
 import { visibleTo } from "./auth.ts";
 import { readCursor, writeCursor } from "./cursors.ts";
 import type { Principal } from "./keys.ts";
-import { documented } from "./routes-orders.ts";
-import { idParams, problemAnswers } from "./schemas.ts";
+import { answers, idParams, problemAnswers } from "./schemas.ts";
 import { decision, type OrderQuery, order, orderList, orderQuery, timeline } from "./schemas-orders.ts";
 import { reversed } from "./submission.ts";
 
@@ -25,17 +24,20 @@ function getOrder(app: App, { reads, requires }: GatewayWorld): void {
       "Never older than what you were last told of it. With address, contact and instructions, which no list, event or " +
       "stream has. ETag is the version; If-None-Match answers 304.",
     params: idParams,
-    response: {
-      200: documented("The order", order.ref),
-      304: { description: "Still at the version of If-None-Match", type: "null" },
-      ...problemAnswers({ key: true, body: false }, "order_not_found"),
-    },
+    ...answers(
+      order.ref,
+      { 200: "The order" },
+      {
+        304: { description: "Still at the version of If-None-Match", type: "null" },
+        ...problemAnswers({ key: true, body: false }, "order_not_found"),
+      },
+    ),
   };
   app.get("/v1/orders/:id", { schema, onRequest: requires("orders:read") }, async (request, reply) => {
     const view = await reads.find(request.params.id, request.principal);
     const etag = `"${view.version}"`;
     reply.header("etag", etag);
-    if (matches(request.headers["if-none-match"], etag)) return reply.code(304).send();
+    if (matches(request.headers["if-none-match"], etag)) return reply.code(304).send(undefined as never); // no body, whatever the schema says
     const personal = await reads.personalOf(view.id);
     return reply
       .code(200)
@@ -54,10 +56,11 @@ function listOrders(app: App, { readModel, requires }: GatewayWorld): void {
     summary: "List orders, new to old",
     description: "Served by the read model, which follows the truth within moments.",
     querystring: orderQuery,
-    response: {
-      200: orderList,
-      ...problemAnswers({ key: true, body: false }, "validation_failed", "window_reversed", "cursor_invalid"),
-    },
+    ...answers(
+      orderList,
+      { 200: "Orders, new to old, without personal data" },
+      problemAnswers({ key: true, body: false }, "validation_failed", "window_reversed", "cursor_invalid"),
+    ),
   };
   app.get("/v1/orders", { schema, onRequest: requires("orders:read") }, async (request, reply) => {
     const { cursor, limit, ...filters } = request.query;
@@ -100,7 +103,11 @@ function getTimeline(app: App, { reads, feed, requires }: GatewayWorld): void {
     operationId: "getOrderEvents",
     summary: "What happened to an order so far",
     params: idParams,
-    response: { 200: timeline, ...problemAnswers({ key: true, body: false }, "order_not_found") },
+    ...answers(
+      timeline,
+      { 200: "Its events, oldest first" },
+      problemAnswers({ key: true, body: false }, "order_not_found"),
+    ),
   };
   app.get("/v1/orders/:id/events", { schema, onRequest: requires("orders:read") }, async (request, reply) => {
     const view = await reads.find(request.params.id, request.principal);
@@ -117,10 +124,11 @@ function getDecision(app: App, { reads, orchestration, requires }: GatewayWorld)
     description:
       "The routing decision of the order's newest attempt, or of its last routing when it has none.",
     params: idParams,
-    response: {
-      200: documented("The decision", decision.ref),
-      ...problemAnswers({ key: true, body: false }, "order_not_found", "not_found"),
-    },
+    ...answers(
+      decision.ref,
+      { 200: "The decision" },
+      problemAnswers({ key: true, body: false }, "order_not_found", "not_found"),
+    ),
   };
   app.get(
     "/v1/orders/:id/decision",

@@ -9,7 +9,7 @@ import type { App, GatewayWorld } from "./app.ts";
 import { byOf, visibleTo } from "./auth.ts";
 import { notFound } from "./order-reads.ts";
 import { sendProblem } from "./problems.ts";
-import { idParams, problemAnswers } from "./schemas.ts";
+import { answers, idParams, problemAnswers } from "./schemas.ts";
 import {
   type BatchItem,
   type BatchResult,
@@ -65,11 +65,14 @@ function placeOrder(app: App, world: GatewayWorld): void {
       "it), Retry-After (202), Preference-Applied.",
     headers: placeHeaders,
     body: newOrder.ref,
-    response: {
-      200: documented("A replay: the order has since been cancelled, or did not arrive", order.ref),
-      201: documented("Confirmed, or further on its way", order.ref),
-      202: documented("Stored; still on its way to being confirmed", order.ref),
-      ...problemAnswers(
+    ...answers(
+      order.ref,
+      {
+        200: "A replay: the order has since been cancelled, or did not arrive",
+        201: "Confirmed, or further on its way",
+        202: "Stored; still on its way to being confirmed",
+      },
+      problemAnswers(
         { key: true, body: true, order: true },
         ...([
           "window_reversed",
@@ -79,7 +82,7 @@ function placeOrder(app: App, world: GatewayWorld): void {
           "idempotency_key_reused",
         ] as const),
       ),
-    },
+    ),
   };
   app.post("/v1/orders", { schema, onRequest: requires("orders:write") }, async (request, reply) => {
     const { headers } = request;
@@ -126,10 +129,7 @@ function placeBatch(app: App, world: GatewayWorld): void {
       "fails the others. An item's key is its idempotencyKey or else its externalId.",
     headers: Type.Object({ prefer: placeHeaders.properties.prefer }),
     body: batchBody.ref,
-    response: {
-      200: documented("One result per order", batchResults.ref),
-      ...problemAnswers({ key: true, body: true }),
-    },
+    ...answers(batchResults.ref, { 200: "One result per order" }, problemAnswers({ key: true, body: true })),
   };
   const options = {
     schema,
@@ -184,10 +184,10 @@ function cancelOrder(app: App, { orchestration, requires, config }: GatewayWorld
     description:
       "What was booked and reserved is undone. Answers 200 once that is so, 202 while it is under way.",
     params: idParams,
-    response: {
-      200: documented("Cancelled: everything is undone", order.ref),
-      202: documented("Being undone", order.ref),
-      ...problemAnswers(
+    ...answers(
+      order.ref,
+      { 200: "Cancelled: everything is undone", 202: "Being undone" },
+      problemAnswers(
         { key: true, body: false, order: false },
         ...([
           "order_not_found",
@@ -196,7 +196,7 @@ function cancelOrder(app: App, { orchestration, requires, config }: GatewayWorld
           "media_type_unsupported",
         ] as const),
       ),
-    },
+    ),
   };
   app.post(
     "/v1/orders/:id/cancel",
@@ -211,10 +211,6 @@ function cancelOrder(app: App, { orchestration, requires, config }: GatewayWorld
     },
   );
 }
-
-/** A schema with the sentence that documents its answer. */
-export const documented = <T>(description: string, schema: ReturnType<typeof Type.Unsafe<T>>) =>
-  Type.Unsafe<T>({ ...schema, description });
 
 const placingOf = (principal: Placing["principal"], source: string, key: string | undefined): Placing => ({
   principal,

@@ -147,7 +147,7 @@ export const channelShape = Type.Object({
   updatedAt: instant("RFC 3339 UTC"),
 });
 export const channel = component<Channel>("Channel", channelShape);
-export const channelList = listOf(channel.ref, "Channels, old to new");
+export const channelList = listOf(channel.ref);
 
 export const createdChannel = component<Channel & { callbackSecret: string }>(
   "CreatedChannel",
@@ -209,7 +209,7 @@ export const rankedChannel = component<RankedChannel>(
     remaining: Type.Integer({ description: "meals that still fit" }),
   }),
 );
-export const rankings = listOf(rankedChannel.ref, "Channels that could serve this, best first");
+export const rankings = listOf(rankedChannel.ref);
 
 const callbackKinds = ["preparing", "ready", "dispatched", "delivered", "undelivered", "refused"] as const;
 

@@ -208,7 +208,7 @@ export type OrderWithPersonal = Omit<OrderView, "delivery"> & {
   delivery: OrderView["delivery"] & PersonalData;
 };
 export const order = component<OrderView | OrderWithPersonal>("Order", orderShape);
-export const orderList = listOf(order.ref, "Orders, new to old, without personal data");
+export const orderList = listOf(order.ref);
 
 export interface BatchResult {
   status: number;
@@ -246,7 +246,7 @@ export const orderQuery = strict({
 });
 export type OrderQuery = Static<typeof orderQuery>;
 
-export const timeline = listOf(event.ref, "What happened to the order, oldest first");
+export const timeline = listOf(event.ref);
 
 const score = { channelId: Type.String(), score: Type.Number() };
 export const decision = component<DecisionView>(

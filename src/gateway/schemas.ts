@@ -55,14 +55,11 @@ export function component<T>($id: string, schema: TSchema): Component<T> {
 export const nullableText = (description: string) =>
   Type.Unsafe<string | null>({ type: ["string", "null"], description });
 
-export const listOf = <T>(items: ReturnType<typeof Type.Unsafe<T>>, description: string) =>
-  Type.Object(
-    {
-      items: Type.Unsafe<readonly T[]>({ type: "array", items }),
-      nextCursor: nullableText("pass it as `cursor` for the next page; null at the end"),
-    },
-    { description },
-  );
+export const listOf = <T>(items: ReturnType<typeof Type.Unsafe<T>>) =>
+  Type.Object({
+    items: Type.Unsafe<readonly T[]>({ type: "array", items }),
+    nextCursor: nullableText("pass it as `cursor` for the next page; null at the end"),
+  });
 
 const problemFields = {
   type: Type.String({ description: "identifies the kind of problem" }),
@@ -97,7 +94,7 @@ const always: readonly ProblemCode[] = ["bad_request", "internal", "overloaded",
 const withKey: readonly ProblemCode[] = ["unauthorized", "forbidden"];
 const withBody: readonly ProblemCode[] = ["validation_failed", "payload_too_large", "media_type_unsupported"];
 
-/** Documents the problems that an operation may answer, by status. */
+/** Documents the problems that an operation may answer, by status. They are written out by problems.ts, not by schema. */
 export function problemAnswers(
   options: { key: boolean; body: boolean; order?: boolean },
   ...codes: readonly ProblemCode[]
@@ -122,6 +119,22 @@ export function problemAnswers(
     });
   }
   return answers;
+}
+
+/**
+ * An operation's answers. `response` is what fastify compiles: one serializer, whatever the status; `answers` is what
+ * OpenAPI shows (compiling a serializer for each documented problem took most of the start).
+ */
+export function answers<S extends TSchema>(
+  good: S,
+  when: Record<number, string>,
+  others: Record<number, TSchema>,
+) {
+  const described = Object.entries(when).map(([status, description]) => [status, { ...good, description }]);
+  return {
+    response: { "2xx": good },
+    answers: { ...Object.fromEntries(described), ...others } as Record<number, TSchema>,
+  };
 }
 
 export const event = component<PlatformEvent>(

@@ -94,7 +94,7 @@ async function buildApp(deps: GatewayDependencies, stopping: AbortSignal): Promi
   for (const add of [orderRoutes, orderReadRoutes, streamRoutes, channelRoutes, callbackRoutes, healthRoutes])
     add(app, world);
   openApiRoute(app);
-  await docsRoutes(app);
+  docsRoutes(app);
   await app.ready();
   return app;
 }

@@ -49,7 +49,7 @@ function orderStream(app: App, { reads, feed, requires }: GatewayWorld, open: Op
       "Begins with the events so far (or after Last-Event-ID), goes on live and ends after the order's final event.",
     params: idParams,
     headers: resumeHeaders,
-    response: {
+    answers: {
       200: streamAnswer("One CloudEvent per `data:` line"),
       204: { type: "null", description: "You have the final event already: nothing more will come" },
       ...problemAnswers({ key: true, body: false }, "order_not_found", "cursor_invalid"),
@@ -91,7 +91,7 @@ function eventStream(app: App, { feed, requires }: GatewayWorld, open: OpenStrea
         Type.String({ maxLength: 500, description: `separated by commas: ${eventTypes.join(", ")}` }),
       ),
     }),
-    response: {
+    answers: {
       200: streamAnswer("One CloudEvent per `data:` line"),
       ...problemAnswers({ key: true, body: false }, "validation_failed", "cursor_invalid"),
     },

@@ -1,4 +1,4 @@
-import { Ajv, type ErrorObject, type Options, type ValidateFunction } from "ajv";
+import { Ajv, type ErrorObject, type Options } from "ajv";
 import type { FastifySchemaCompiler } from "fastify";
 import type { TSchema } from "typebox";
 import { type FieldError, UoopError } from "../platform/errors.ts";
@@ -26,19 +26,20 @@ export interface Validation {
 /** Validation by the schemas that OpenAPI is made from. `components` are those that others refer to by name. */
 export function createValidation(components: readonly TSchema[]): Validation {
   const make = (options: Options) => {
-    const ajv = new Ajv({ strict: true, strictTypes: false, ...options });
+    // The schemas are ours and tested: checking them against the meta-schema at every start would cost 0.1 s.
+    const ajv = new Ajv({ strict: true, strictTypes: false, meta: false, validateSchema: false, ...options });
     ajv.addFormat("date-time", { type: "string", validate: isInstant });
     ajv.addFormat("http-url", { type: "string", validate: isHttpUrl });
     for (const schema of components) ajv.addSchema(schema);
     return ajv;
   };
   const first = make({});
-  const all = make({ allErrors: true, verbose: true });
+  const all = lazily(() => make({ allErrors: true, verbose: true }));
   const text = make({ allErrors: true, verbose: true, coerceTypes: true, useDefaults: true });
 
   const validator = (schema: TSchema): Validator => {
     const isRight = first.compile(schema);
-    const findAll = lazily(() => all.compile(schema));
+    const findAll = lazily(() => all().compile(schema));
     return (data) => {
       if (isRight(data)) return null;
       if (hasMoreValuesThan(data, maxValuesForAllErrors)) return toError(isRight.errors ?? [], "");
@@ -64,8 +65,8 @@ const asFastify = (validator: Validator) => (data: unknown) => {
   return error === null ? { value: data } : { error };
 };
 
-function lazily(make: () => ValidateFunction): () => ValidateFunction {
-  let made: ValidateFunction | undefined;
+function lazily<T>(make: () => T): () => T {
+  let made: T | undefined;
   return () => {
     made ??= make();
     return made;
