@@ -17,10 +17,14 @@ import type { Validation } from "./validation.ts";
 
 /** What streams and timelines are fed from (bus/feed.ts). */
 export interface EventFeed {
-  /** Events after `from`, first those that were, then live; without `from` only live ones. Ends when it falls behind. */
+  /**
+   * Events after `from`, first those that were, then live; without `from` only live ones. Ends when the signal aborts or
+   * the reader falls too far behind.
+   */
   subscribe(
     filter: { orderId?: string; clientId: string | null; types?: readonly string[] },
     from?: string,
+    signal?: AbortSignal,
   ): AsyncIterable<{ position: string; event: PlatformEvent }>;
   /** An order's events so far, oldest first; waits a short while for those up to `atLeastVersion`. */
   timeline(orderId: string, options: { atLeastVersion: number }): Promise<readonly PlatformEvent[]>;

@@ -64,7 +64,7 @@ function orderStream(app: App, { reads, feed, requires }: GatewayWorld, open: Op
     const filter = { orderId: view.id, clientId: visibleTo(request.principal) };
     // An id of the other stream does not say which version its event was of: then from the start, repeats allowed.
     const from = resume?.version == null ? "0" : resume.position;
-    return open(reply, feed.subscribe(filter, from), {
+    return open(reply, (signal) => feed.subscribe(filter, from, signal), {
       idOf: (position, event) => `${position}~${event.subjectversion}`,
       isLast: tellsTheEnd,
     });
@@ -101,7 +101,7 @@ function eventStream(app: App, { feed, requires }: GatewayWorld, open: OpenStrea
     const types = readTypes(request.query.types);
     const resume = readResume(request.headers["last-event-id"]);
     const filter = { clientId: visibleTo(request.principal), ...(types === undefined ? {} : { types }) };
-    return open(reply, feed.subscribe(filter, resume?.position), {
+    return open(reply, (signal) => feed.subscribe(filter, resume?.position, signal), {
       idOf: (position) => position,
       isLast: () => false,
     });
@@ -126,14 +126,13 @@ function readResume(header: string | undefined): Resume | undefined {
   return { position: match[1]!, version: match[2] === undefined ? null : Number(match[2]) };
 }
 
-type Subscription = ReturnType<EventFeed["subscribe"]>;
 type OpenStream = (
   reply: FastifyReply,
-  events: Subscription,
+  subscribe: (gone: AbortSignal) => ReturnType<EventFeed["subscribe"]>,
   form: { idOf(position: string, event: PlatformEvent): string; isLast(event: PlatformEvent): boolean },
 ) => FastifyReply;
 
-function createStreams({ clock, metrics, log, stopping }: GatewayWorld): OpenStream {
+function createStreams({ clock, log, stopping }: GatewayWorld): OpenStream {
   let openStreams = 0;
   // The feed gives every subscriber the same object: written out once, however many streams it goes to.
   const written = new WeakMap<PlatformEvent, string>();
@@ -145,47 +144,33 @@ function createStreams({ clock, metrics, log, stopping }: GatewayWorld): OpenStr
     return text;
   };
 
-  return (reply, events, { idOf, isLast }) => {
-    if (openStreams >= maxStreams)
+  return (reply, subscribe, { idOf, isLast }) => {
+    if (openStreams >= maxStreams) {
       throw new UoopError("overloaded", `${maxStreams} streams are open already.`);
-    reply.hijack();
-    const out = reply.raw;
-    const iterator = events[Symbol.asyncIterator]();
+    }
     const gone = new AbortController();
+    // Subscribed before the client sees the stream open: what it does next is not missed.
+    const events = subscribe(gone.signal);
+    const out = reply.hijack().raw;
     openStreams += 1;
-    metrics.streams.set(openStreams);
-
+    const forgetHeartbeat = keepAlive(out, clock);
     const leave = () => {
       if (gone.signal.aborted) return;
       gone.abort();
       openStreams -= 1;
-      metrics.streams.set(openStreams);
       forgetHeartbeat();
       stopping.removeEventListener("abort", leave);
-      Promise.resolve(iterator.return?.()).catch((error: unknown) =>
-        log.debug({ error }, "a subscription did not end well"),
-      );
       out.end();
     };
-    let forgetHeartbeat = (): void => undefined;
-    const beat = () => {
-      if (!out.writableNeedDrain) out.write(":\n\n");
-      forgetHeartbeat = clock.after(heartbeatMs, beat);
-    };
-
     out.once("close", leave);
     stopping.addEventListener("abort", leave);
     out.writeHead(200, sseHeaders);
     out.write("retry: 1000\n\n");
-    forgetHeartbeat = clock.after(heartbeatMs, beat);
 
     const pump = async () => {
-      while (!gone.signal.aborted) {
-        const next = await iterator.next();
-        if (next.done || gone.signal.aborted) return;
-        const { position, event } = next.value;
+      for await (const { position, event } of events) {
         if (!out.write(`id: ${idOf(position, event)}\n${writeOut(event)}`)) await drained(out, clock);
-        if (isLast(event)) return;
+        if (isLast(event) || gone.signal.aborted) return;
       }
     };
     pump()
@@ -193,6 +178,17 @@ function createStreams({ clock, metrics, log, stopping }: GatewayWorld): OpenStr
       .finally(leave);
     return reply;
   };
+}
+
+/** Writes a comment now and then; returns how to stop. */
+function keepAlive(out: ServerResponse, clock: Clock): () => void {
+  let forget = (): void => undefined;
+  const beat = () => {
+    if (!out.writableNeedDrain) out.write(":\n\n");
+    forget = clock.after(heartbeatMs, beat);
+  };
+  forget = clock.after(heartbeatMs, beat);
+  return () => forget();
 }
 
 const sseHeaders = {

@@ -186,7 +186,7 @@ function fakeFeed(world: FakeWorld): GatewayDependencies["feed"] {
     waiting.clear();
   };
   return {
-    subscribe(filter, from) {
+    subscribe(filter, from, signal) {
       let at = from === undefined ? world.events.length : Number(from);
       let ended = false;
       let wakeUp = (): void => undefined;
@@ -207,12 +207,16 @@ function fakeFeed(world: FakeWorld): GatewayDependencies["feed"] {
         }
         return { done: true, value: undefined };
       };
+      const end = () => {
+        ended = true;
+        wakeUp();
+      };
+      signal?.addEventListener("abort", end);
       return {
         [Symbol.asyncIterator]: () => ({
           next: take,
           return: async () => {
-            ended = true;
-            wakeUp();
+            end();
             return { done: true, value: undefined };
           },
         }),
