@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { after } from "node:test";
 import pg from "pg";
 import { type Database, openDatabase } from "../../src/platform/database.ts";
 import { migrate, readMigrations } from "../../src/platform/migrate.ts";
@@ -18,6 +17,7 @@ export interface TestDatabase {
  * that is started on demand and ends with the process.
  */
 export async function testDatabase(options: { connections?: number } = {}): Promise<TestDatabase> {
+  openDatabases += 1;
   const server = await serverUrl();
   const template = await ensureTemplate(server);
   const name = `test_${process.pid}_${randomBytes(6).toString("hex")}`;
@@ -32,6 +32,7 @@ export async function testDatabase(options: { connections?: number } = {}): Prom
     async close() {
       await database.close();
       await onServer(server, (client) => client.query(`drop database if exists ${name} with (force)`));
+      await closeServer();
     },
   };
 }
@@ -45,9 +46,17 @@ async function serverUrl(): Promise<string> {
   return (await ownServer).url;
 }
 
-after(async () => {
-  await (await ownServer)?.stop();
-});
+let openDatabases = 0;
+
+/** The server of a file run by itself ends with the last database that is closed. */
+async function closeServer(): Promise<void> {
+  openDatabases -= 1;
+  if (openDatabases > 0 || !ownServer) return;
+  const { stop } = await ownServer;
+  ownServer = undefined;
+  template = undefined;
+  await stop();
+}
 
 let template: Promise<string> | undefined;
 
