@@ -14,7 +14,8 @@ export const maxEventsPerRow = 64;
 export interface Bus {
   /**
    * Rows of which at least one event is after `after`, in order; resolves empty when there is none. A reader that
-   * stopped inside a row gets that row again, whole. `subject` narrows to one order or channel.
+   * stopped inside a row gets that row again, whole. Fewer than `limit` may come though there are more. With `subject`,
+   * only those of one order or channel, and then fewer than `limit` means that these are all.
    */
   read(options: { after: number; limit: number; subject?: string }): Promise<readonly LoggedRow[]>;
   /** The last position given out. */

@@ -3,8 +3,8 @@ import { type Clock, sleep } from "../platform/clock.ts";
 /** Lets a loop sleep until it is woken or its time is up. A wake while the loop is busy is remembered. */
 export interface Waker {
   wake(): void;
-  /** Resolves at the next wake (at once if one came since the last wait) or after `maxMs`. */
-  wait(maxMs: number): Promise<void>;
+  /** Resolves at the next wake (at once if one came since the last wait) or after `maxMs`; to whether it was woken. */
+  wait(maxMs: number): Promise<boolean>;
 }
 
 export function createWaker(clock: Clock): Waker {
@@ -21,7 +21,9 @@ export function createWaker(clock: Clock): Waker {
         await sleep(clock, maxMs, interrupt.signal);
         interrupt = undefined;
       }
+      const answer = woken;
       woken = false;
+      return answer;
     },
   };
 }

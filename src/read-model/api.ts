@@ -1,5 +1,5 @@
-import type { OrderStatus } from "../orchestration/order-state.ts";
 import type { OrderView } from "../orchestration/order.ts";
+import type { OrderStatus } from "../orchestration/order-state.ts";
 
 export interface OrderFilter {
   /** null: every client's (admin). */

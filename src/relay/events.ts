@@ -76,10 +76,6 @@ export function validateRow(row: EventRow): string | null {
   return `the subject ${JSON.stringify(row.subject)} is neither an order nor a channel`;
 }
 
-/** First version that a row tells of. Valid rows only. */
-export const firstVersion = (row: EventRow): number => row.events[0]!.version;
-export const lastVersion = (row: EventRow): number => row.events.at(-1)!.version;
-
 function checkEvents(events: unknown): string | null {
   if (!Array.isArray(events) || events.length === 0) return "events must be a list of at least one";
   if (events.length > maxEventsPerRow)

@@ -1,0 +1,130 @@
+import type { OutboxRow } from "../bus/api.ts";
+import { type Executor, statement } from "../platform/database.ts";
+import { laneCount } from "../platform/ids.ts";
+
+/** The lanes that a relay holds, each with the epoch in which it took it: a takeover bumps the epoch. */
+export type Claim = ReadonlyMap<number, number>;
+
+/** A row that can't be published, and why. */
+export interface BadRow {
+  row: OutboxRow;
+  /** Names it to whoever replays it. */
+  eventId: string;
+  reason: string;
+}
+
+const lease = "now() + make_interval(secs => $2::float8 / 1000)";
+
+const takeLanes = statement(
+  "lanes_take",
+  `update lanes l set holder = $1, epoch = l.epoch + 1, lease_until = ${lease}
+   from (
+     select lane from lanes
+     where $3 or holder is null or lease_until is null or lease_until < now()
+     order by lane for update
+   ) free
+   where l.lane = free.lane
+   returning l.lane, l.epoch`,
+);
+
+// Lanes of which the holder and the epoch are still what the relay thinks: its fence.
+const held = (lanes: string, epochs: string) => `
+  select l.lane from unnest(${lanes}::smallint[], ${epochs}::int[]) as c (lane, epoch) join lanes l on l.lane = c.lane
+  where l.holder = $1 and l.epoch = c.epoch order by l.lane for update of l`;
+
+const renewLanes = statement(
+  "lanes_renew",
+  `update lanes l set lease_until = ${lease} from (${held("$3", "$4")}) mine where l.lane = mine.lane returning l.lane`,
+);
+
+const releaseLanes = statement(
+  "lanes_release",
+  `update lanes l set holder = null, lease_until = null from (${held("$2", "$3")}) mine where l.lane = mine.lane`,
+);
+
+const peekOutbox = statement("outbox_peek", "select exists (select from outbox) as waiting");
+
+// Fence and read in one: the lanes stay locked until the move commits, so nobody takes them over in between.
+const readOutbox = statement(
+  "outbox_read",
+  `with held as materialized (${held("$2", "$3")})
+   select id, lane, subject, client_id as "clientId", doc, events from outbox
+   where lane = any (array(select lane from held)) order by id limit $4`,
+);
+
+const settleRows = statement(
+  "outbox_settle",
+  `with gone as (
+     delete from outbox where id = any ($1::bigint[]) returning *
+   ), buried as (
+     insert into dead_letters (subscriber, event_id, subject, reason, event, attempts)
+     select 'schema', b.event_id, g.subject, b.reason, json_build_object('lane', g.lane, 'subject', g.subject,
+       'clientId', g.client_id, 'doc', g.doc, 'events', g.events), 1
+     from unnest($2::bigint[], $3::text[], $4::text[]) as b (id, event_id, reason) join gone g on g.id = b.id
+   )
+   select count(*) as rows from gone`,
+);
+
+/**
+ * Takes lanes that nobody holds or whose holder has let its lease lapse; with `all`, also those of a living holder (it
+ * then finds itself fenced off). Epochs go up: whatever the one before still had under way does nothing.
+ */
+export async function claimLanes(
+  tx: Executor,
+  holder: string,
+  leaseMs: number,
+  all: boolean,
+): Promise<Claim> {
+  const rows = await tx.run<{ lane: number; epoch: number }>(takeLanes, [holder, leaseMs, all]);
+  return new Map(rows.map(({ lane, epoch }) => [lane, epoch]));
+}
+
+/** Renews the lease; returns what is still held. */
+export async function renewClaim(
+  tx: Executor,
+  holder: string,
+  leaseMs: number,
+  claim: Claim,
+): Promise<Claim> {
+  const rows = await tx.run<{ lane: number }>(renewLanes, [holder, leaseMs, ...columnsOf(claim)]);
+  return new Map(rows.map(({ lane }) => [lane, claim.get(lane)!]));
+}
+
+export async function releaseClaim(tx: Executor, holder: string, claim: Claim): Promise<void> {
+  await tx.run(releaseLanes, [holder, ...columnsOf(claim)]);
+}
+
+export const holdsAll = (claim: Claim): boolean => claim.size === laneCount;
+
+/** Whether anything waits in the outbox. Locks nothing: what an idle relay asks. */
+export async function isWaiting(tx: Executor): Promise<boolean> {
+  const [row] = await tx.run<{ waiting: boolean }>(peekOutbox);
+  return row!.waiting;
+}
+
+/** The oldest rows of the lanes still held, in id order; the lanes stay locked until `tx` ends. */
+export function readClaimed(tx: Executor, holder: string, claim: Claim, limit: number): Promise<OutboxRow[]> {
+  return tx.run<OutboxRow>(readOutbox, [holder, ...columnsOf(claim), limit]);
+}
+
+/** Takes these rows off the outbox and makes dead letters of the bad ones among them. */
+export async function settle(
+  tx: Executor,
+  rows: readonly OutboxRow[],
+  bad: readonly BadRow[],
+): Promise<void> {
+  const [answer] = await tx.run<{ rows: number }>(settleRows, [
+    rows.map((row) => row.id),
+    bad.map(({ row }) => row.id),
+    bad.map(({ eventId }) => storable(eventId)),
+    bad.map(({ reason }) => storable(reason)),
+  ]);
+  if (answer?.rows !== rows.length) {
+    throw new Error(`${rows.length} rows were to be taken off the outbox, ${answer?.rows ?? 0} were there`);
+  }
+}
+
+/** PostgreSQL's text holds no zero character, and bad data may quote one. */
+const storable = (text: string): string => text.replaceAll("\0", "\\0");
+
+const columnsOf = (claim: Claim): [number[], number[]] => [[...claim.keys()], [...claim.values()]];
