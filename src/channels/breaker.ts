@@ -18,7 +18,7 @@ const busyRetryMs = 500;
 const probingRetryMs = 1_000;
 
 /** Not called: why, and when to ask again. */
-export interface Held {
+interface Held {
   kind: "held_back";
   afterMs: number;
   detail: string;

@@ -9,7 +9,7 @@ const freshForMs = 300_000;
 const unknownForMs = 10_000;
 const defaultMaxBatch = 100;
 
-export interface KnownCapabilities {
+interface KnownCapabilities {
   /** Calls that one request may carry; 1: it takes no batches. */
   maxBatch: number;
 }

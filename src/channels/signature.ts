@@ -1,7 +1,7 @@
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
 
 /** Headers of a signed request (Standard Webhooks: HMAC-SHA-256 over id, timestamp and body). */
-export interface SignatureHeaders {
+interface SignatureHeaders {
   "webhook-id": string;
   "webhook-timestamp": string;
   "webhook-signature": string;

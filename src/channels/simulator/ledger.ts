@@ -19,7 +19,7 @@ export interface Ledger {
   readonly nextSeq: number;
 }
 
-export type Change = Partial<Entry>;
+type Change = Partial<Entry>;
 
 const placeOf = (at: Addressee, key: string): string => `${at.channelId}/${at.partner ?? ""}/${key}`;
 

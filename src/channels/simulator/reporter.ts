@@ -18,7 +18,7 @@ export interface Report {
 }
 
 /** What came of it: taken note of, turned down for good, or not got through (tries used up, or closing). */
-export type Told =
+type Told =
   | { kind: "taken"; status: number; result: string; detail: string }
   | { kind: "final"; status: number; detail: string }
   | { kind: "given_up"; detail: string };
