@@ -314,3 +314,15 @@ test("a call that is not signed with the channel's secret, or was signed for ano
   const answer = await fetch(url, { method: "POST", headers: signed, body: status });
   assert.equal(((await answer.json()) as { state: string }).state, "tombstone");
 });
+
+test("one process at a time writes a data file: the next one waits for it to be gone", async () => {
+  const dataFile = join(folder, "claimed.ndjson");
+  const first = await startSimulator({ port: 0, log, dataFile });
+  const channel = channelOf("external_partner");
+  const next = simulate({ dataFile });
+  await put(first.url, `/control/channels/${channel.id}`, { secret: newSecret() });
+  await first.close();
+  const second = await next;
+  const stats = (await (await fetch(`${second.url}/control/stats`)).json()) as { channels: object };
+  assert.deepEqual(Object.keys(stats.channels), [channel.id]);
+});

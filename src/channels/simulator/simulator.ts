@@ -2,6 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { Agent } from "undici";
 import { type Clock, systemClock } from "../../platform/clock.ts";
 import type { Log } from "../../platform/log.ts";
+import { claimFile } from "./claim.ts";
 import { controlRoutes } from "./control-routes.ts";
 import { createCooking } from "./cooking.ts";
 import { openJournal, readJournal } from "./journal.ts";
@@ -38,8 +39,13 @@ type Line = { entry: Entry } | { platform: Platform } | { channel: ChannelSettin
  */
 export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
   const { log, clock = systemClock, seed = 1 } = options;
+  const release = options.dataFile === undefined ? undefined : await claimFile(options.dataFile);
   const restored = restore(readJournal<Line>(options.dataFile, log), seed);
   const journal = await openJournal<Line>(options.dataFile, restored.lines);
+  const closeFile = async () => {
+    await journal.close();
+    await release?.();
+  };
   const dispatcher = new Agent({ connections: 64, pipelining: 1 });
 
   const { settings } = restored;
@@ -70,7 +76,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
       rememberChannel: (channel) => journal.append({ channel }),
     }),
   );
-  const url = await listen(server, options.port, () => journal.close());
+  const url = await listen(server, options.port, closeFile);
   for (const channel of settings.channels()) cooking.resume(channel.settings.id);
   if (settings.platform) staff.listen(settings.platform);
 
@@ -82,7 +88,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
       reporter.close();
       await server.close();
       await dispatcher.destroy();
-      await journal.close();
+      await closeFile();
     },
   };
 }
