@@ -16,7 +16,9 @@ test("a batch costs the same number of statements whether it holds 1 order or 50
   await world.channel({ name: "counting" });
   const statementsFor = async (count: number, round: number) => {
     const before = world.database.statementsSent;
-    const orders = Array.from({ length: count }, (_, index) => submission(`count-${count}-${round}-${index}`));
+    const orders = Array.from({ length: count }, (_, index) =>
+      submission(`count-${count}-${round}-${index}`),
+    );
     assert.strictEqual(confirmedOf(await world.orchestration.submit(orders, { waitMs: 10_000 })), count);
     return world.database.statementsSent - before;
   };
@@ -31,8 +33,12 @@ test("a batch costs the same number of statements whether it holds 1 order or 50
 });
 
 test("the same key from 50 callers at once makes one order, and all 50 get it", async () => {
-  const callers = Array.from({ length: 50 }, () => world.orchestration.submit([submission("same-key")], { waitMs: 5_000 }));
-  const orders = (await Promise.all(callers)).map(([result]) => (result?.kind === "order" ? result : assert.fail()));
+  const callers = Array.from({ length: 50 }, () =>
+    world.orchestration.submit([submission("same-key")], { waitMs: 5_000 }),
+  );
+  const orders = (await Promise.all(callers)).map(([result]) =>
+    result?.kind === "order" ? result : assert.fail(),
+  );
   assert.strictEqual(new Set(orders.map(({ order }) => order.id)).size, 1);
   assert.strictEqual(orders.filter(({ replayed }) => !replayed).length, 1);
   assert.ok(orders.every(({ order }) => order.status === "confirmed"));
@@ -57,10 +63,19 @@ test("a slot is sold to the last unit and never one more, from two processes at 
   await narrow.world.channel({ name: "narrow" }, [{ ...window, capacity: 100 }]);
   const other = await narrow.world.another();
   const flood = (who: TestWorld["orchestration"], name: string) =>
-    Promise.all(Array.from({ length: 120 }, (_, index) => who.submit([submission(`${name}-${index}`)], { waitMs: 400 })));
-  const results = (await Promise.all([flood(narrow.world.orchestration, "a"), flood(other.orchestration, "b")])).flat(2);
+    Promise.all(
+      Array.from({ length: 120 }, (_, index) =>
+        who.submit([submission(`${name}-${index}`)], { waitMs: 400 }),
+      ),
+    );
+  const results = (
+    await Promise.all([flood(narrow.world.orchestration, "a"), flood(other.orchestration, "b")])
+  ).flat(2);
   assert.strictEqual(confirmedOf(results), 100);
-  const [slot] = await narrow.world.database.run<{ reserved: number }>({ name: "r", text: "select reserved from allotments" });
+  const [slot] = await narrow.world.database.run<{ reserved: number }>({
+    name: "r",
+    text: "select reserved from allotments",
+  });
   assert.strictEqual(slot?.reserved, 100);
   await assertInvariants(narrow.world.database);
   await other.stop();
@@ -72,19 +87,38 @@ test("a write of an epoch that is over does nothing (I8)", async () => {
   await one.world.channel({});
   const [made] = await orchestration.submit([submission("epoch")], { waitMs: 2_000 });
   assert.ok(made?.kind === "order");
-  const [owner] = await database.run<{ id: string; epoch: number }>({ name: "o", text: "select id, epoch from owners" });
+  const [owner] = await database.run<{ id: string; epoch: number }>({
+    name: "o",
+    text: "select id, epoch from owners",
+  });
   const stale = createOrderStore(database, () => ({ id: owner!.id, epoch: owner!.epoch - 1 }));
   const [loaded] = await stale.load([made.order.id]);
-  const base = { state: { ...loaded!.carried.state, version: 5, status: "cancelling" as const }, saga: loaded!.carried.saga, owned: true, deadlineMs: 0, events: [], entries: [] };
+  const base = {
+    state: { ...loaded!.carried.state, version: 5, status: "cancelling" as const },
+    saga: loaded!.carried.saga,
+    owned: true,
+    deadlineMs: 0,
+    events: [],
+    entries: [],
+  };
   const decision = { base, granted: null, takes: [], attemptChanges: [] };
-  const answer = await stale.advance([{ order: loaded!.carried, decision, by: { actor: "stale", source: null }, intent: true }]);
-  assert.deepStrictEqual({ owner: answer.owner, outcomes: answer.outcomes }, { owner: false, outcomes: ["lost"] });
+  const answer = await stale.advance([
+    { order: loaded!.carried, decision, by: { actor: "stale", source: null }, intent: true },
+  ]);
+  assert.deepStrictEqual(
+    { owner: answer.owner, outcomes: answer.outcomes },
+    { owner: false, outcomes: ["lost"] },
+  );
   const [after] = await stale.load([made.order.id]);
   assert.strictEqual(after?.carried.state.status, "confirmed");
 });
 
 test("one order that PostgreSQL refuses fails alone; the others of its batch go through", async () => {
-  const orders = [submission("ok-1"), submission("poison", { metadata: { text: "a\u0000b" } }), submission("ok-2")];
+  const orders = [
+    submission("ok-1"),
+    submission("poison", { metadata: { text: "a\u0000b" } }),
+    submission("ok-2"),
+  ];
   const results = await world.orchestration.submit(orders, { waitMs: 2_000 });
   assert.deepStrictEqual(
     results.map((result) => (result.kind === "order" ? result.order.status : result.code)),

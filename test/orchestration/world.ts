@@ -18,7 +18,9 @@ export interface TestWorld {
   capacity: Capacity;
   orchestration: Orchestration;
   /** Another process on the same database. */
-  another(options?: { exclusive?: boolean }): Promise<{ orchestration: Orchestration; stop(): Promise<void> }>;
+  another(options?: {
+    exclusive?: boolean;
+  }): Promise<{ orchestration: Orchestration; stop(): Promise<void> }>;
   channel(fields: Partial<Channel>, slots?: readonly Slot[]): Promise<Channel>;
   stop(): Promise<void>;
 }
@@ -75,7 +77,9 @@ const config = {
 };
 
 /** `adapterFor` stands for the world's side; kitchens are ours and always real. */
-export async function testWorld(adapterFor: (channel: Channel) => ChannelAdapter = () => kitchenAdapter): Promise<TestWorld> {
+export async function testWorld(
+  adapterFor: (channel: Channel) => ChannelAdapter = () => kitchenAdapter,
+): Promise<TestWorld> {
   const { database, close } = await testDatabase();
   const parts = { clock: systemClock, ids: createIds(), log: createLog("silent"), metrics: createMetrics() };
   const capacity = createCapacity({ database, ...parts });
@@ -114,10 +118,15 @@ export async function testWorld(adapterFor: (channel: Channel) => ChannelAdapter
   };
 }
 
-const isOurs = (channel: Channel): boolean => channel.type === "internal_kitchen" || channel.type === "dark_store";
+const isOurs = (channel: Channel): boolean =>
+  channel.type === "internal_kitchen" || channel.type === "dark_store";
 
 /** A channel with one slot, as routing sees it. */
-export function room(id: string, fields: Partial<Channel>, slot: { sellable: number; reserved: number }): ChannelRoom {
+export function room(
+  id: string,
+  fields: Partial<Channel>,
+  slot: { sellable: number; reserved: number },
+): ChannelRoom {
   const channel = {
     ...channelFields(fields),
     id,
@@ -128,13 +137,18 @@ export function room(id: string, fields: Partial<Channel>, slot: { sellable: num
     updatedAt: window.start,
     ...fields,
   };
-  const slots = [{ id: `slt_${id}`, startMs: Date.parse(window.start), endMs: Date.parse(window.end), ...slot }];
+  const slots = [
+    { id: `slt_${id}`, startMs: Date.parse(window.start), endMs: Date.parse(window.end), ...slot },
+  ];
   return { channel, slots };
 }
 
 /** What must hold of any database at rest: I1, I2, I3, I4, I5 as the tables show them. */
 export async function assertInvariants(database: Database): Promise<void> {
-  const violations = await database.run<{ what: string; id: string }>({ name: "invariants", text: invariants });
+  const violations = await database.run<{ what: string; id: string }>({
+    name: "invariants",
+    text: invariants,
+  });
   assert.deepStrictEqual(violations, []);
 }
 
