@@ -3,7 +3,7 @@ import { createEventFeed } from "./bus/feed.ts";
 import { type Capacity, createCapacity } from "./capacity/capacity.ts";
 import { createChannels } from "./channels/channels.ts";
 import { createKeys, type Keys } from "./gateway/keys.ts";
-import { createGateway } from "./gateway/server.ts";
+import { createGateway, openApiDocument } from "./gateway/server.ts";
 import type { OrchestrationApi } from "./orchestration/api.ts";
 import { createOrchestration } from "./orchestration/orchestration.ts";
 import { createSealer } from "./orchestration/sealer.ts";
@@ -41,6 +41,8 @@ export interface App extends Service {
   readonly log: Log;
   /** Where the gateway listens; only once started, and only with the role gateway. */
   readonly url: string;
+  /** The API's OpenAPI document; also when nothing was started. */
+  openApi(): Promise<object>;
 }
 
 /**
@@ -62,7 +64,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   });
   const common = { database, clock, ids, log, metrics, config };
 
-  const bus = createEventLog({ database, clock });
+  const bus = createEventLog({ database });
   const capacity = createCapacity(common);
   const channels = createChannels({ clock, log, metrics, secretOf: (id) => capacity.callbackSecret(id) });
   const relay = createRelay({ ...common, bus, holder: ids.create("own", clock.nowMs()) });
@@ -77,7 +79,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const feed = createEventFeed({ ...common, bus });
   const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
-  const gateway = createGateway({ ...common, orchestration, capacity, readModel, feed, keys });
+  const api = { ...common, orchestration, capacity, readModel, feed, keys };
+  const gateway = createGateway(api);
 
   const all: Record<ServiceName, Service> = {
     database: databaseService(database),
@@ -105,6 +108,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     get url() {
       return gateway.url;
     },
+    openApi: () => openApiDocument(api),
     start: () => startAll(services),
     stop: () => stopAll(services),
   };

@@ -1,4 +1,4 @@
-import type { Role } from "./platform/config.ts";
+import { ConfigError, type Role } from "./platform/config.ts";
 
 /** The long-lived parts of the program, in the order in which they start. They stop in reverse. */
 export const serviceNames = [
@@ -42,7 +42,7 @@ export function servicesOf(roles: ReadonlySet<Role>): readonly ServiceName[] {
   for (const role of roles) {
     for (const needed of roleTable[role].needs) {
       if (!roles.has(needed))
-        throw new Error(`The role ${role} needs ${needed} in the same process; add it to ROLES.`);
+        throw new ConfigError(`The role ${role} needs ${needed} in the same process; add it to ROLES.`);
     }
     for (const service of roleTable[role].services) wanted.add(service);
   }

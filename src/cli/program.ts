@@ -72,7 +72,11 @@ function addPlatformCommands(program: Command, does: Does): void {
       integerOption(0, 65_535),
     )
     .option("--data-file <path>", "its ledger, kept across restarts (default: in memory)")
-    .option("--seed <text>", "the same seed gives each channel the same sequence of accidents")
+    .option(
+      "--seed <number>",
+      "the same seed gives each channel the same sequence of accidents",
+      integerOption(0, 2 ** 32 - 1),
+    )
     .option("--any-port", "take a free port when the one asked for is in use")
     .action(
       does(async (options: SimulatorCommandOptions) => (await import("./simulator.ts")).simulator(options)),
@@ -86,7 +90,7 @@ function addPlatformCommands(program: Command, does: Does): void {
 export interface SimulatorCommandOptions {
   port?: number;
   dataFile?: string;
-  seed?: string;
+  seed?: number;
   anyPort?: boolean;
 }
 

@@ -27,6 +27,7 @@ export async function simulator(options: SimulatorCommandOptions): Promise<numbe
   console.log(`The channel simulator listens at ${running.url}. Ctrl-C stops it.`);
   await stopped;
   await running.close();
+  if (process.connected) process.disconnect(); // the line to who started us would keep us alive
   return 0;
 }
 

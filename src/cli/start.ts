@@ -1,10 +1,11 @@
 import { join } from "node:path";
-import { createApp } from "../app.ts";
+import type { App } from "../app.ts";
 import { systemClock } from "../platform/clock.ts";
 import { type Config, describeConfig, readConfig } from "../platform/config.ts";
 import { createLog, type Log } from "../platform/log.ts";
 import { migrate } from "../platform/migrate.ts";
 import { createPostgres } from "../platform/postgres.ts";
+import { servicesOf } from "../roles.ts";
 import { lockDataFolder } from "./data-lock.ts";
 import { apiKeyFile, startEmbedded } from "./database-access.ts";
 import { createExampleNetwork, exampleChannels, wantsExampleNetwork } from "./example-network.ts";
@@ -26,6 +27,7 @@ interface Running {
 /** Runs the platform until it is told to stop; then drains, stops everything it started, and answers the exit code. */
 export async function start(options: { roles?: string }): Promise<number> {
   const config = readConfig(undefined, options.roles === undefined ? {} : { ROLES: options.roles });
+  servicesOf(config.roleSet); // refuses roles that don't go together, before anything is started
   const log = createLog(config.LOG_LEVEL);
   const running: Running[] = [];
   const asked = untilAskedToStop(log, running);
@@ -43,86 +45,81 @@ export async function start(options: { roles?: string }): Promise<number> {
   return 0;
 }
 
+/** Notes what runs before it is started, so that an interrupted start stops it too. */
+type Begin = (part: Running) => void;
+
 async function startEverything(
   config: Config,
   log: Log,
   running: Running[],
   stop: AbortSignal,
 ): Promise<void> {
-  const begun = async (part: Running) => {
-    running.push(part);
+  const begin: Begin = (part) => {
     stop.throwIfAborted();
+    running.push(part);
   };
   const lock = await lockDataFolder(config.dataDir, "start");
-  await begun({ name: "data folder", stop: () => lock.release() });
+  begin({ name: "data folder", stop: () => lock.release() });
   log.info({ config: describeConfig(config) }, "starting");
 
-  let url = config.DATABASE_URL;
-  if (url === "") {
-    const postgres = createPostgres({ folder: config.dataDir, log });
-    await begun({ name: "postgres", stop: () => postgres.stop(), force: () => end(postgres.pid, "SIGQUIT") });
-    url = await startEmbedded(postgres);
-  }
+  const world = startWorld(config, log, begin);
+  // Loading the rest of the program takes as long as the database needs to start: both at once.
+  const [url, { createApp }] = await Promise.all([
+    config.DATABASE_URL === "" ? startPostgres(config, log, begin) : config.DATABASE_URL,
+    import("../app.ts"),
+  ]);
   await migrate(url);
-  stop.throwIfAborted();
-
   const app = createApp({ ...config, DATABASE_URL: url }, { log });
-  await begun({ name: "app", stop: () => app.stop() });
+  begin({ name: "app", stop: () => app.stop() });
   await app.start();
   if (!config.roleSet.has("gateway")) {
     console.log(`UOOP is running (${[...config.roleSet].join(", ")}). Ctrl-C stops it.`);
     return;
   }
-  const key = await app.keys.ensureFirstKey(apiKeyFile(config));
-  const network = await startExampleNetwork(config, log, app, key?.key ?? null, begun);
-  for (const line of welcome({
-    url: app.url,
-    keyFile: apiKeyFile(config),
-    key: key?.key ?? null,
-    network,
-    nowMs: Date.now(),
-  })) {
-    console.log(line);
-  }
+  const keyFile = apiKeyFile(config);
+  const key = (await app.keys.ensureFirstKey(keyFile))?.key ?? null;
+  const network = await world?.join(app, key, begin);
+  stop.throwIfAborted();
+  const said = welcome({ url: app.url, keyFile, key, network: network ?? null, nowMs: systemClock.nowMs() });
+  for (const line of said) console.log(line);
 }
 
-type App = ReturnType<typeof createApp>;
+async function startPostgres(config: Config, log: Log, begin: Begin): Promise<string> {
+  const postgres = createPostgres({ folder: config.dataDir, log });
+  begin({ name: "postgres", stop: () => postgres.stop(), force: () => end(postgres.pid) });
+  return startEmbedded(postgres);
+}
 
-/** The example network with its simulator, where it is wanted: on a database that is empty or was given it earlier. */
-async function startExampleNetwork(
-  config: Config,
-  log: Log,
-  app: App,
-  apiKey: string | null,
-  begun: (part: Running) => Promise<void>,
-): Promise<{ channels: number; simulatorUrl: string } | null> {
-  const file = join(config.dataDir, "example-network.json");
-  if (config.EXAMPLE_NETWORK === "off" || !(await wantsExampleNetwork(app.capacity, file))) return null;
-  if (apiKey === null) {
-    log.warn(
-      { file: apiKeyFile(config) },
-      "the simulator is not started: the key file that it would use is gone",
-    );
-    return null;
-  }
-  const simulator = createSimulatorProcess({
-    port: config.SIMULATOR_PORT,
-    dataFile: join(config.dataDir, "simulator.ndjson"),
-    log,
-  });
-  await begun({ name: "simulator", stop: () => simulator.stop(), force: () => simulator.kill() });
-  await simulator.start();
-  const network = createExampleNetwork({
-    capacity: app.capacity,
-    clock: systemClock,
-    log,
-    file,
-    simulatorUrl: simulator.url(),
-  });
-  await begun({ name: "example network", stop: () => network.stop() });
-  await network.start();
-  await simulator.introduce({ url: app.url, apiKey, capacity: app.capacity });
-  return { channels: exampleChannels.length, simulatorUrl: simulator.url() };
+/**
+ * The world's side: the simulator, begun beside the database because it takes as long, and the example network that it
+ * plays. It outlives the app, which may still have to ask a channel while it drains.
+ */
+function startWorld(config: Config, log: Log, begin: Begin) {
+  if (config.EXAMPLE_NETWORK === "off" || !config.roleSet.has("gateway")) return undefined;
+  const dataFile = join(config.dataDir, "simulator.ndjson");
+  const simulator = createSimulatorProcess({ port: config.SIMULATOR_PORT, dataFile, log });
+  begin({ name: "simulator", stop: () => simulator.stop(), force: () => simulator.kill() });
+  const ready = simulator.start();
+  ready.catch(() => undefined); // told to whoever joins
+  return {
+    /** Where the network is wanted: makes or completes it, and introduces the platform to the simulator. */
+    async join(app: App, apiKey: string | null, begin: Begin) {
+      const file = join(config.dataDir, "example-network.json");
+      if (apiKey === null) {
+        log.warn({ file: apiKeyFile(config) }, "no simulator: the file of the key that it would use is gone");
+        return void (await simulator.stop());
+      }
+      if (!(await wantsExampleNetwork(app.capacity, file))) return void (await simulator.stop());
+      await ready;
+      const { capacity } = app;
+      const simulatorUrl = simulator.url();
+      const network = createExampleNetwork({ capacity, clock: systemClock, log, file, simulatorUrl });
+      begin({ name: "example network", stop: () => network.stop() });
+      await network.start();
+      await simulator.introduce({ url: app.url, apiKey, capacity });
+      return { channels: exampleChannels.length, simulatorUrl };
+    },
+  };
 }
 
 /** SIGINT, SIGTERM and SIGHUP ask to stop; a second one, later than the echo of the first, ends everything at once. */
@@ -156,28 +153,34 @@ function untilAskedToStop(
 }
 
 async function stopEverything(running: readonly Running[], log: Log): Promise<void> {
-  for (const part of running.toReversed()) {
-    const inTime = await Promise.race([
-      part.stop().then(
-        () => true,
-        (error: unknown) => {
-          log.error({ err: error, part: part.name }, "it did not stop cleanly");
-          return true;
-        },
-      ),
-      new Promise<boolean>((resolve) => setTimeout(resolve, drainLimitMs, false)),
-    ]);
+  for (const { name, stop } of running.toReversed()) {
+    const startedAt = performance.now();
+    const inTime = await within(
+      drainLimitMs,
+      stop().catch((error: unknown) => log.error({ err: error, part: name }, "it did not stop cleanly")),
+    );
+    log.debug({ part: name, ms: Math.round(performance.now() - startedAt) }, "stopped");
     if (!inTime)
-      log.error(
-        { part: part.name },
-        "it did not drain in time; what was under way is taken up at the next start",
-      );
+      log.error({ part: name }, "it did not drain in time; the next start takes up what was under way");
   }
 }
 
-function end(pid: number | undefined, signal: NodeJS.Signals): void {
+/** Whether the work ends within this time. */
+async function within(limitMs: number, work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, limitMs, false);
+  });
   try {
-    if (pid !== undefined) process.kill(pid, signal);
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function end(serverPid: number | undefined): void {
+  try {
+    if (serverPid !== undefined) process.kill(serverPid, "SIGQUIT"); // it recovers at the next start
   } catch {
     // It is gone already.
   }
