@@ -5,7 +5,7 @@ import type { ChannelAdapter } from "../../src/channels/api.ts";
 import { kitchenAdapter } from "../../src/channels/kitchen.ts";
 import type { Submission } from "../../src/orchestration/api.ts";
 import { createOrchestration, type Orchestration } from "../../src/orchestration/orchestration.ts";
-import { systemClock } from "../../src/platform/clock.ts";
+import { type Clock, systemClock } from "../../src/platform/clock.ts";
 import type { Database } from "../../src/platform/database.ts";
 import { createIds } from "../../src/platform/ids.ts";
 import { createLog } from "../../src/platform/log.ts";
@@ -79,9 +79,10 @@ const config = {
 /** `adapterFor` stands for the world's side; kitchens are ours and always real. */
 export async function testWorld(
   adapterFor: (channel: Channel) => ChannelAdapter = () => kitchenAdapter,
+  clock: Clock = systemClock,
 ): Promise<TestWorld> {
   const { database, close } = await testDatabase();
-  const parts = { clock: systemClock, ids: createIds(), log: createLog("silent"), metrics: createMetrics() };
+  const parts = { clock, ids: createIds(), log: createLog("silent"), metrics: createMetrics() };
   const capacity = createCapacity({ database, ...parts });
   await capacity.start();
   const orchestrationOn = (exclusive: boolean) =>
