@@ -1,8 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { LRUCache } from "lru-cache";
 import { Webhook } from "standardwebhooks";
-import type { CallbackResult, ChannelCallback } from "../orchestration/api.ts";
-import { createBatcher } from "../platform/batcher.ts";
 import { UoopError } from "../platform/errors.ts";
 import { isId } from "../platform/ids.ts";
 import type { App, GatewayWorld } from "./app.ts";
@@ -19,8 +17,6 @@ declare module "fastify" {
 }
 
 const maxCallbackBytes = 64 * 1024;
-/** Callbacks waiting at most; beyond it 503, and the channel sends again. */
-const maxQueuedCallbacks = 20_000;
 /** Verifiers kept, by secret: a changed secret is another entry. */
 const maxVerifiers = 10_000;
 const secretCacheMs = 30_000;
@@ -28,13 +24,6 @@ const secretCacheMs = 30_000;
 /** What channels report of their bookings: signed (Standard Webhooks) instead of an API key. */
 export function callbackRoutes(app: App, world: GatewayWorld): void {
   const { orchestration } = world;
-  // An order has about four reports: those that arrive while others are being written are the next write.
-  const batcher = createBatcher<ChannelCallback, CallbackResult>({
-    run: (callbacks) => orchestration.callbacks(callbacks),
-    maxBatchItems: 1_000,
-    maxRuns: 2,
-    maxQueuedItems: maxQueuedCallbacks,
-  });
   const verify = createVerifier(world);
 
   app.register(async (scope: App) => {
@@ -75,9 +64,9 @@ export function callbackRoutes(app: App, world: GatewayWorld): void {
         by,
         ...(reason === undefined ? {} : { reason }),
       };
-      const result = await batcher.submit(report);
-      if (result.kind === "refused") throw new UoopError(result.code, result.detail);
-      return reply.send({ result: result.kind, detail: result.detail });
+      const [result] = await orchestration.callbacks([report]);
+      if (result!.kind === "refused") throw new UoopError(result!.code, result!.detail);
+      return reply.send({ result: result!.kind, detail: result!.detail });
     });
   });
 }

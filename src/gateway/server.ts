@@ -1,6 +1,7 @@
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { fastify } from "fastify";
 import type { TSchema } from "typebox";
+import type { Clock } from "../platform/clock.ts";
 import { UoopError } from "../platform/errors.ts";
 import type { Service } from "../platform/service.ts";
 import type { App, GatewayDependencies, GatewayWorld } from "./app.ts";
@@ -33,6 +34,7 @@ const requestTimeoutMs = 30_000;
 const keepAliveMs = 72_000;
 /** At a stop, answers under way have this long. */
 const drainMs = 5_000;
+const drainSweepMs = 20;
 
 const components: readonly TSchema[] = [shared, orderSchemas, channelSchemas]
   .flatMap((module) => Object.values(module) as unknown[])
@@ -60,11 +62,23 @@ export function createGateway(deps: GatewayDependencies): Service & { readonly u
     async stop() {
       if (app === undefined || stopping.signal.aborted) return;
       stopping.abort();
-      const { server } = app;
-      const forget = deps.clock.after(drainMs, () => server.closeAllConnections());
-      await app.close().finally(forget);
+      const endConnections = drainConnections(app, deps.clock);
+      await app.close().finally(endConnections);
     },
   };
+}
+
+/** Node closes connections that are idle when a server closes, not those that become so later: we look again. */
+function drainConnections({ server }: App, clock: Clock): () => void {
+  const untilMs = clock.nowMs() + drainMs;
+  let forget = (): void => undefined;
+  const sweep = () => {
+    if (clock.nowMs() < untilMs) server.closeIdleConnections();
+    else server.closeAllConnections();
+    forget = clock.after(drainSweepMs, sweep);
+  };
+  sweep();
+  return () => forget();
 }
 
 /** The OpenAPI document, without a running platform. */
