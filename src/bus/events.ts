@@ -1,11 +1,20 @@
-import type { EventRow, EventType, PackedEvent, PlatformEvent } from "../relay/api.ts";
+import type { EventRow, PackedEvent, PlatformEvent } from "../relay/api.ts";
 
 /** Where the schema of an event type is found: the address is its name, the file is src/relay/schemas/<type>.json. */
 export const schemaOf = (type: string): string => `https://uoop.dev/schemas/${type}.json`;
 
-/** The same event has the same id wherever and however often it is made, so a consumer can drop repeats. */
-export const eventId = (subject: string, version: number, type: EventType): string =>
-  `${subject}.${version}.${type}`;
+/**
+ * The same event has the same id wherever and however often it is made, so a consumer can drop repeats: subject, version
+ * and type. When one version of a split order assigns several legs, those after the first add their number.
+ */
+export function eventId(subject: string, { version, type, data }: EventKey): string {
+  const leg = type === "channel.assigned" ? data?.leg : 1;
+  return typeof leg === "number" && leg > 1
+    ? `${subject}.${version}.${type}.${leg}`
+    : `${subject}.${version}.${type}`;
+}
+
+type EventKey = Pick<PackedEvent, "version" | "type" | "data">;
 
 /**
  * The events of a row, as consumers get them: CloudEvents 1.0 in version order, each with the whole order or channel as
@@ -21,7 +30,7 @@ export function unfold(row: EventRow): PlatformEvent[] {
 function unfoldOne(row: EventRow, packed: PackedEvent, about: string, partitionkey: string): PlatformEvent {
   return {
     specversion: "1.0",
-    id: eventId(row.subject, packed.version, packed.type),
+    id: eventId(row.subject, packed),
     source: "/uoop",
     type: packed.type,
     subject: row.subject,

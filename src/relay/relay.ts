@@ -223,5 +223,5 @@ const stepBack = (row: OutboxRow, reached: number | undefined): string | null =>
 /** The id of the row's first event, as far as one can tell. */
 function nameOf(row: OutboxRow): string {
   const first = Array.isArray(row.events) ? row.events[0] : undefined;
-  return first?.type ? eventId(row.subject, first.version, first.type) : `${row.subject}.outbox.${row.id}`;
+  return first?.type ? eventId(row.subject, first) : `${row.subject}.outbox.${row.id}`;
 }

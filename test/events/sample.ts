@@ -1,8 +1,9 @@
+import type { Bus } from "../../src/bus/api.ts";
 import type { OrderStatus } from "../../src/orchestration/order-state.ts";
 import { type Database, type Executor, statement } from "../../src/platform/database.ts";
 import { createIds, laneOf } from "../../src/platform/ids.ts";
-import { appendEvents } from "../../src/relay/append.ts";
 import type { EventRow, PackedEvent } from "../../src/relay/api.ts";
+import { appendEvents } from "../../src/relay/append.ts";
 
 const ids = createIds();
 const at = "2026-11-24T07:00:00.000Z";
@@ -107,3 +108,26 @@ export async function count(database: Executor, sql: string): Promise<number> {
   const [row] = await database.run<{ n: number }>(statement("", `select count(*)::int as n from ${sql}`));
   return row!.n;
 }
+
+/** Resolves once the bus has given out this position: woken by the relay, not by time. */
+export async function headReached(bus: Bus, position: number): Promise<void> {
+  let wake: () => void = () => undefined;
+  const unsubscribe = bus.onPublished(() => wake());
+  try {
+    for (;;) {
+      const published = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      if ((await bus.head()) >= position) return;
+      await published;
+    }
+  } finally {
+    unsubscribe();
+  }
+}
+
+/** What the bus holds, in its order. */
+export const readLog = (database: Executor) =>
+  database.run<{ position: number; count: number; subject: string; events: PackedEvent[] }>(
+    statement("test_log", "select position, count, subject, events from event_log order by position"),
+  );
