@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { fastify } from "fastify";
 import type { TSchema } from "typebox";
@@ -47,6 +48,7 @@ const components: readonly TSchema[] = [shared, orderSchemas, channelSchemas]
 /** The HTTP API: validates, authenticates, asks the other contexts and answers. Holds no state of its own. */
 export function createGateway(deps: GatewayDependencies): Service & { readonly url: string } {
   const stopping = new AbortController();
+  const sockets = new Set<Socket>();
   let app: App | undefined;
   let url = "";
   return {
@@ -56,25 +58,33 @@ export function createGateway(deps: GatewayDependencies): Service & { readonly u
     },
     async start() {
       app = await buildApp(deps, stopping.signal);
+      app.server.on("connection", (socket: Socket) => {
+        sockets.add(socket);
+        socket.once("close", () => sockets.delete(socket));
+      });
       const { HOST: host, PORT: port } = deps.config;
       url = await app.listen({ host, port });
     },
     async stop() {
       if (app === undefined || stopping.signal.aborted) return;
       stopping.abort();
-      const endConnections = drainConnections(app, deps.clock);
-      await app.close().finally(endConnections);
+      const drained = drainConnections(app, sockets, deps.clock);
+      await app.close().finally(drained);
     },
   };
 }
 
-/** Node closes connections that are idle when a server closes, not those that become so later: we look again. */
-function drainConnections({ server }: App, clock: Clock): () => void {
+/**
+ * Node closes connections that are idle when a server closes; not those that become so later, nor those on which no
+ * request ever came (browsers open some ahead). So we look again until all are gone. Returns how to stop looking.
+ */
+function drainConnections({ server }: App, sockets: ReadonlySet<Socket>, clock: Clock): () => void {
   const untilMs = clock.nowMs() + drainMs;
   let forget = (): void => undefined;
   const sweep = () => {
     if (clock.nowMs() < untilMs) server.closeIdleConnections();
     else server.closeAllConnections();
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
     forget = clock.after(drainSweepMs, sweep);
   };
   sweep();
