@@ -1,0 +1,87 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { seededRandom } from "../../src/channels/simulator/random.ts";
+import { createClient } from "./client.ts";
+import { makeNetwork } from "./network.ts";
+import { planRound } from "./plan.ts";
+import { processesOf } from "./process-tree.ts";
+import { type CheckAnswer, dataOf, freePort, runCheck, startPlatform, startWorld } from "./programs.ts";
+import { playRound, type RoundReport, type Scene } from "./round.ts";
+import { createWatcher } from "./watcher.ts";
+
+export interface ChaosOptions {
+  rounds: number;
+  /** Orders of a round. */
+  orders: number;
+  /** Decides everything that is left to chance but the computer's own timing. */
+  seed: number;
+  /** Share of partner calls that are refused, fail or are never answered; 0 to 1. */
+  trouble: number;
+  /** Told after each round. */
+  onRound(report: RoundReport): void;
+}
+
+export interface ChaosReport {
+  rounds: readonly RoundReport[];
+  check: CheckAnswer;
+  /** Events that came again after a resumption: allowed, counted. */
+  repeatedEvents: number;
+  /** Everything that should not be; empty when all is well. */
+  wrong: readonly string[];
+  /** Where data and logs are, when something was wrong; otherwise they are gone. */
+  folder: string;
+}
+
+/**
+ * The real program on a folder of its own, killed in the middle of its work again and again, while the channels (a
+ * process of their own) live on. Throws when the platform does not come back or orders come to a standstill; what is
+ * otherwise wrong is in the report.
+ */
+export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
+  const folder = await mkdtemp(join(tmpdir(), "uoop-chaos-"));
+  const random = seededRandom(String(options.seed));
+  const settings = { folder, port: await freePort() };
+  const recordFile = join(folder, "acknowledged.ndjson");
+  const world = await startWorld({ folder, seed: options.seed });
+  const platform = await startPlatform(settings);
+  const client = createClient(platform.url, join(dataOf(folder), "api-key"));
+  await makeNetwork(client, world.url, {
+    platformUrl: platform.url,
+    trouble: options.trouble,
+    nowMs: Date.now(),
+  });
+  const watcher = createWatcher(platform.url, client.authorization);
+  const scene: Scene = { settings, platform, client, watcher, worldUrl: world.url, recordFile };
+
+  const rounds: RoundReport[] = [];
+  for (let round = 1; round <= options.rounds; round += 1) {
+    const report = await playRound(planRound(random, round, options.orders, Date.now()), scene);
+    rounds.push(report);
+    options.onRound(report);
+  }
+  const check = await runCheck(settings, { acknowledgedFile: recordFile, ledgerUrl: world.url });
+  watcher.close();
+  await client.close();
+  const codes = { platform: await scene.platform.stop(), simulator: await world.stop() };
+
+  const wrong = [
+    ...rounds.flatMap((report) => report.wrong.map((what) => `round ${report.round}: ${what}`)),
+    ...watcher.wrong.map((what) => `event stream: ${what}`),
+    ...violations(check),
+    ...Object.entries(codes).flatMap(([name, code]) =>
+      code === 0 ? [] : [`the ${name} ended with code ${code}`],
+    ),
+    ...processesOf(folder).map((about) => `left running: ${about}`),
+  ];
+  if (wrong.length === 0) await rm(folder, { recursive: true, force: true });
+  return { rounds, check, repeatedEvents: watcher.repeats, wrong, folder };
+}
+
+const violations = ({ findings }: CheckAnswer): string[] =>
+  findings
+    .filter(({ violationCount }) => violationCount > 0)
+    .map(
+      ({ invariant, name, violationCount, violations: [first] }) =>
+        `uoop check: ${invariant} ${name}: ${violationCount} times, the first: ${first?.subject} ${first?.what}`,
+    );

@@ -1,0 +1,64 @@
+/**
+ * `npm run chaos -- --rounds 50 --seed 7`: kills the platform again and again, and says what became of the orders. Exit code
+ * 0 when nothing was lost, booked twice or left behind, 1 otherwise. docs/chaos.md says what is done and what is looked at.
+ */
+import { parseArgs } from "node:util";
+import { runChaos } from "./chaos.ts";
+import type { RoundReport } from "./round.ts";
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "50" },
+    orders: { type: "string", default: "200" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    trouble: { type: "string", default: "0.2" },
+  },
+});
+const options = {
+  rounds: Number(values.rounds),
+  orders: Number(values.orders),
+  seed: Number(values.seed),
+  trouble: Number(values.trouble),
+};
+if (Object.values(options).some((value) => !Number.isFinite(value) || value < 0) || options.trouble > 1) {
+  console.error("Usage: npm run chaos -- [--rounds 50] [--orders 200] [--seed N] [--trouble 0.2]");
+  process.exit(2);
+}
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+
+const line = (report: RoundReport): string => {
+  const { round, victim, kills, acknowledged, unanswered, replayed, recoveryMs, settledMs, ends, wrong } =
+    report;
+  const ended = Object.entries(ends).map(([status, count]) => `${status} ${count}`);
+  return [
+    `round ${String(round).padStart(3)}`,
+    `${kills} × ${victim}`.padEnd(9),
+    `acknowledged ${String(acknowledged).padStart(4)}`,
+    `cut off ${String(unanswered).padStart(4)}, of them stored ${String(replayed).padStart(4)}`,
+    `ready after ${String(recoveryMs).padStart(5)} ms`,
+    `all ended ${String(settledMs).padStart(6)} ms later`,
+    ended.join(", "),
+    ...wrong.map((what) => `\n    WRONG ${what}`),
+  ].join("  ");
+};
+
+console.log(
+  `${options.rounds} rounds of ${options.orders} orders, ${options.trouble * 100} % of partner calls in trouble, seed ${options.seed}`,
+);
+const report = await runChaos({ ...options, onRound: (round) => console.log(line(round)) });
+const total = (of: (round: RoundReport) => number) =>
+  report.rounds.reduce((sum, round) => sum + of(round), 0);
+const recoveries = report.rounds.map((round) => round.recoveryMs).toSorted((a, b) => a - b);
+console.log(
+  [
+    `${total((round) => round.kills)} kills, ${report.check.orders} orders in the database`,
+    `acknowledged before a kill ${total((round) => round.acknowledged)}, cut off ${total((round) => round.unanswered)}, of them stored ${total((round) => round.replayed)}`,
+    `ready again after ${recoveries[Math.floor(recoveries.length / 2)]} ms in the median, ${recoveries.at(-1)} ms at most`,
+    `events told again after a resumption: ${report.repeatedEvents}`,
+    `uoop check: ${report.check.findings.length} rules, ${report.check.ok ? "all hold" : "BROKEN"}`,
+    ...report.check.notes.map((note) => `note: ${note}`),
+    ...report.wrong.map((what) => `WRONG ${what}`),
+    report.wrong.length === 0 ? "ok" : `data and logs are kept in ${report.folder}`,
+  ].join("\n"),
+);
+process.exit(report.wrong.length === 0 ? 0 : 1);

@@ -1,0 +1,134 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { OrderView } from "../../src/orchestration/order.ts";
+import { isEnd } from "../../src/orchestration/order-state.ts";
+import type { Client } from "./client.ts";
+import { createCustomer, type Placed } from "./customer.ts";
+import { judgeBookings, readLiveBookings } from "./ledger.ts";
+import type { RoundPlan } from "./plan.ts";
+import { type Platform, type PlatformSettings, startPlatform } from "./programs.ts";
+import type { Watcher } from "./watcher.ts";
+
+/** What a round needs, and the platform that it leaves running. */
+export interface Scene {
+  settings: PlatformSettings;
+  platform: Platform;
+  client: Client;
+  watcher: Watcher;
+  worldUrl: string;
+  recordFile: string;
+}
+
+export interface RoundReport {
+  round: number;
+  victim: RoundPlan["victim"];
+  kills: number;
+  /** Orders that had been answered when the kill came. */
+  acknowledged: number;
+  /** Orders whose answer was cut off, and how many of them were there all the same. */
+  unanswered: number;
+  replayed: number;
+  /** From the (last) kill until the platform was ready again. */
+  recoveryMs: number;
+  /** From then until every order had ended. */
+  settledMs: number;
+  ends: Readonly<Record<string, number>>;
+  /** What should not be; each a sentence. */
+  wrong: readonly string[];
+}
+
+/** An order whose channels are all being passed over waits half a minute for the first of them. */
+const silenceMs = 60_000;
+const staffPatienceMs = 15_000;
+
+/** Places orders, kills in the middle, starts again, and follows every order to its end. */
+export async function playRound(plan: RoundPlan, scene: Scene): Promise<RoundReport> {
+  const customer = createCustomer(scene.client, plan, scene.recordFile);
+  const placing = customer.placeAll();
+  await customer.answers(plan.killAfterAnswers);
+  await pause(plan.killAfterMs);
+  const acknowledged = customer.answered;
+  let recoveryMs = await killAndRestart(plan, scene);
+  await placing;
+
+  const again = customer.placeAgain();
+  if (plan.killAgainAfterMs !== null) {
+    await pause(plan.killAgainAfterMs);
+    recoveryMs = await killAndRestart(plan, scene);
+  }
+  const { unanswered, replayed } = await again;
+  await customer.cancelAgain();
+
+  const readyMs = Date.now();
+  const ids = customer.placed.flatMap(({ id }) => (id === null ? [] : [id]));
+  await scene.watcher.ended(ids, silenceMs);
+  const settledMs = Date.now() - readyMs;
+  const { ends, wrong } = await judge(customer.placed, scene);
+  return {
+    round: plan.round,
+    victim: plan.victim,
+    kills: plan.killAgainAfterMs === null ? 1 : 2,
+    acknowledged,
+    unanswered,
+    replayed,
+    recoveryMs,
+    settledMs,
+    ends,
+    wrong: [...customer.wrong, ...wrong],
+  };
+}
+
+/** Milliseconds from the kill until the platform says that it is ready. */
+async function killAndRestart({ victim }: RoundPlan, scene: Scene): Promise<number> {
+  const killedMs = Date.now();
+  await scene.platform.kill(victim);
+  scene.platform = await startPlatform(scene.settings);
+  await scene.client.must("GET", "/health/ready");
+  return Date.now() - killedMs;
+}
+
+/** Holds every order's end, as the API shows it, against what the customer was told, the stream said and the channels hold. */
+async function judge(placed: readonly Placed[], { client, watcher, worldUrl }: Scene) {
+  const wrong: string[] = [];
+  const ends: Record<string, number> = {};
+  const orders: OrderView[] = [];
+  for (const one of placed.filter(({ id }) => id !== null)) {
+    const order = await client.must<OrderView>("GET", `/v1/orders/${one.id}`);
+    orders.push(order);
+    ends[order.status] = (ends[order.status] ?? 0) + 1;
+    wrong.push(...judgeOrder(one, order, watcher));
+  }
+  // Our own staff hears of a cancellation over the event stream, a moment after the order has ended.
+  const endMs = Date.now() + staffPatienceMs;
+  for (;;) {
+    const live = await readLiveBookings(worldUrl);
+    const double = orders.flatMap((order) => judgeBookings(order, live));
+    if (double.length === 0) break;
+    if (Date.now() > endMs) {
+      wrong.push(...double);
+      break;
+    }
+    await pause(500);
+  }
+  return { ends, wrong };
+}
+
+function judgeOrder(one: Placed, order: OrderView, watcher: Watcher): string[] {
+  const wrong: string[] = [];
+  const heard = watcher.heard(order.id);
+  if (!isEnd(order.status)) wrong.push(`${order.id} has not ended: ${order.status}`);
+  if (heard?.version !== order.version || heard.status !== order.status) {
+    wrong.push(
+      `${order.id} is ${order.status} at version ${order.version}; the stream said ${heard?.status} at ${heard?.version}`,
+    );
+  }
+  if (one.unfulfillable && order.status !== "failed") {
+    wrong.push(`${order.id} was answered 409 and is ${order.status}`);
+  }
+  if (one.cancel === "accepted" && order.status !== "cancelled") {
+    wrong.push(`${order.id} was to be cancelled and is ${order.status}`);
+  }
+  if (order.status === "cancelled" && one.cancel !== "accepted") {
+    wrong.push(`${order.id} is cancelled and nobody was told so`);
+  }
+  return wrong;
+}
