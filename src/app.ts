@@ -27,6 +27,10 @@ export interface Overrides {
   ids?: Ids;
   log?: Log;
   metrics?: Metrics;
+  /** 0 to 1, for jitter. */
+  random?: () => number;
+  /** True where a lock says that no other process works on this database: then nobody's lease is waited out. */
+  exclusive?: boolean;
 }
 
 /** One process of the platform, put together. */
@@ -56,6 +60,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     ids = createIds(),
     log = createLog(config.LOG_LEVEL),
     metrics = createMetrics(),
+    random = Math.random,
+    exclusive = false,
   } = overrides;
   const wanted = servicesOf(config.roleSet);
   const database = openDatabase(config.DATABASE_URL, {
@@ -73,6 +79,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     capacity,
     channels,
     onCommitted: () => relay.poke(),
+    random,
+    exclusive,
   });
   const projector = createProjector({ ...common, bus });
   const readModel = createReadModel({ database });

@@ -69,7 +69,9 @@ async function startEverything(
     import("../app.ts"),
   ]);
   await migrate(url);
-  const app = createApp({ ...config, DATABASE_URL: url }, { log });
+  // The embedded database is this data folder's, and its lock is ours.
+  const exclusive = config.DATABASE_URL === "";
+  const app = createApp({ ...config, DATABASE_URL: url }, { log, exclusive });
   begin({ name: "app", stop: () => app.stop() });
   await app.start();
   if (!config.roleSet.has("gateway")) {

@@ -37,6 +37,8 @@ export interface OrchestrationDependencies {
   channels: { adapterFor(channel: Channel): ChannelAdapter };
   /** Something was committed: the relay may look (a hint). */
   onCommitted(): void;
+  /** 0 to 1, for jitter. */
+  random(): number;
   /** True where a lock says that no other process works on this database. */
   exclusive?: boolean;
 }
@@ -96,7 +98,7 @@ export class Orchestration implements OrchestrationApi, Service {
       ownerId: () => this.#owners.identity().id,
       onWritten: (orders, slots) => this.#afterSaga(orders, slots),
       onOwnerLost,
-      random: Math.random,
+      random: dependencies.random,
     });
     this.#intake = createIntake({
       store: this.#store,

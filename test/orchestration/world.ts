@@ -93,6 +93,7 @@ export async function testWorld(
       capacity,
       channels: { adapterFor: (channel) => (isOurs(channel) ? kitchenAdapter : adapterFor(channel)) },
       onCommitted: () => undefined,
+      random: () => 0.5,
       exclusive,
     });
   const orchestration = orchestrationOn(false);
