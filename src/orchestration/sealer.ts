@@ -6,7 +6,7 @@ import type { Service } from "../platform/service.ts";
 
 const sealEveryMs = 5_000;
 
-/** Rows that one commit seals at most (about 20 MB of text); what is beyond it follows at once. */
+/** Rows that one commit seals (about 20 MB of text), and the rest of the last one's transaction; what is beyond follows at once. */
 const maxRowsPerSeal = 50_000;
 
 /** One journal row as text: what a seal covers. JSON, so that no two rows read the same; times in µs, so in any time zone. */
@@ -41,7 +41,8 @@ const sealNew = statement(
      select coalesce(max(until_xid), '0'::xid8) as sealed, pg_snapshot_xmin(pg_current_snapshot()) as complete from heads
    ), cut as materialized (
      select b.sealed, b.complete, coalesce((
-       select j.xid from journal j where j.xid > b.sealed and j.xid < b.complete order by j.xid offset ${maxRowsPerSeal} limit 1
+       select (j.xid::text::bigint + 1)::text::xid8 from journal j
+       where j.xid >= b.sealed and j.xid < b.complete order by j.xid offset ${maxRowsPerSeal} limit 1
      ), b.complete) as until
      from bounds b
    ), blocks as materialized (
@@ -100,7 +101,7 @@ export function createSealer(options: { database: Database; clock: Clock; log: L
     try {
       for (let more = true; more; ) {
         const outcome = await sealOnce(database);
-        more = outcome.more && outcome.entries > 0;
+        more = outcome.more;
         if (outcome.backwards) {
           log.error(
             "The journal can't be sealed: this database's transaction ids are below those already sealed",

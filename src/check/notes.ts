@@ -1,0 +1,65 @@
+import { type Executor, statement } from "../platform/database.ts";
+
+const lags = statement(
+  "check.lags",
+  `select
+    (select count(*) from outbox) as outbox,
+    (select next_position - 1 from event_log_head) as head,
+    (select json_agg(json_build_object('name', name, 'position', position) order by name) from bus_consumers) as consumers,
+    (select count(*) from orders where status = 'stuck') as stuck`,
+);
+const deadLetters = statement(
+  "check.dead_letters",
+  `select subscriber, count(*) as count, min(id) as first, min(reason) as reason
+   from dead_letters where replayed_at is null group by subscriber order by subscriber`,
+);
+
+interface Lags {
+  outbox: number;
+  head: number;
+  stuck: number;
+  consumers: { name: string; position: number }[] | null;
+}
+
+/** What is not wrong but worth knowing: what is still on its way, and what waits for an operator. */
+export async function lagNotes(tx: Executor): Promise<string[]> {
+  const [lag] = await tx.run<Lags>(lags);
+  const letters = await tx.run<{ subscriber: string; count: number; first: number; reason: string }>(
+    deadLetters,
+  );
+  const notes: string[] = [];
+  if (lag && lag.outbox > 0) notes.push(`${lag.outbox} outbox rows are not yet on the bus`);
+  for (const { name, position } of lag?.consumers ?? []) {
+    if (position < lag!.head) notes.push(`${name} is ${lag!.head - position} events behind the bus (I7)`);
+  }
+  if (lag && lag.stuck > 0) notes.push(`${lag.stuck} orders are stuck: an operator decides`);
+  for (const letter of letters) {
+    notes.push(
+      `${letter.count} dead letters of ${letter.subscriber} wait for an operator, from number ${letter.first} on (${letter.reason})`,
+    );
+  }
+  return notes;
+}
+
+/** What this run did not look at, and what a database can't show. */
+export function whatCannotBeSeen(options: {
+  acknowledgedFile?: string;
+  ended?: boolean;
+  ledgerUrl?: string;
+}): string[] {
+  const unseen: string[] = [];
+  if (!options.acknowledgedFile) {
+    unseen.push("I1, I6: whether what clients were answered is there (give --acknowledged)");
+  } else if (!options.ended) {
+    unseen.push("I1: whether every acknowledged order has ended (give --ended once traffic has stopped)");
+  }
+  if (!options.ledgerUrl) unseen.push("I3, I4: what the channels themselves hold (give --ledger)");
+  unseen.push(
+    "I4: bookings that came and went between two looks; the ledger and the database are two moments",
+  );
+  unseen.push("I5: whether subscribers outside of the database received what is on the bus");
+  unseen.push(
+    "I8: a lost process's writes that did nothing leave no trace; one that did something would repeat a version",
+  );
+  return unseen;
+}
