@@ -1,7 +1,7 @@
 import { ConfigError, type Role } from "./platform/config.ts";
 
 /** The long-lived parts of the program, in the order in which they start. They stop in reverse. */
-export const serviceNames = [
+const serviceNames = [
   "database",
   "partitions",
   "channels",

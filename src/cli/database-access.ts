@@ -5,7 +5,7 @@ import { ensureDatabase, migrate } from "../platform/migrate.ts";
 import { createPostgres, type EmbeddedPostgres, urlOfFolder } from "../platform/postgres.ts";
 import { isFolderHeld, lockDataFolder } from "./data-lock.ts";
 
-export const databaseName = "uoop";
+const databaseName = "uoop";
 
 /** The embedded server of a data folder, started, with the platform's database made when new. */
 export async function startEmbedded(postgres: EmbeddedPostgres): Promise<string> {

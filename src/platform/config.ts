@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { type Static, Type } from "typebox";
 import { Value } from "typebox/value";
 
-export const roles = ["gateway", "orchestration", "optimization", "capacity", "relay", "read-model"] as const;
+const roles = ["gateway", "orchestration", "optimization", "capacity", "relay", "read-model"] as const;
 export type Role = (typeof roles)[number];
 
 const text = (fallback: string, description: string) => Type.String({ default: fallback, description });
