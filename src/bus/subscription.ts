@@ -87,10 +87,11 @@ export function createSubscription(
     passed = Math.max(passed, page.passed);
     ready = page.events;
     if (page.short && joinedAt === undefined) joinedAt = source.join(subscription);
+    // What a page gave after it had joined was also set aside; later offers of such are dropped as they come.
+    if (isLive()) live = live.filter((placed) => placed.position > passed);
   }
 
   async function takeLive(): Promise<void> {
-    live = live.filter((placed) => placed.position > passed);
     if (live.length === 0) {
       await new Promise<void>((resolve) => {
         notify = resolve;
