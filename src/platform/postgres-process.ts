@@ -31,20 +31,26 @@ export async function launcherFor(folder: string): Promise<Launcher> {
     (await mayEnter(dirname(programs.postgres), user)) &&
     (await mayEnter(await realpath(await nearest(folder)), user));
   if (reachable) return { user, ids: user, command: (program, args) => [programs[program], [...args]] };
-  // A clone under /root can't be entered by another user; that user is lent the right to pass by file permissions.
-  const lend = [
-    `--reuid=${user.uid}`,
-    `--regid=${user.gid}`,
-    "--clear-groups",
-    "--inh-caps=-all,+dac_override",
-    "--ambient-caps=-all,+dac_override",
-  ];
   return {
     user,
     ids: {},
-    command: (program, args) => ["setpriv", [...lend, "--", programs[program], ...args]],
+    command: (program, args) => ["setpriv", [...lend(user), programs[program], ...args]],
   };
 }
+
+/**
+ * A clone under /root can't be entered by another user: that user is lent the right to pass by file permissions, and
+ * no other (setpriv is part of every Linux). The secure bit makes access(2) honour what is lent, too.
+ */
+const lend = ({ uid, gid }: PostgresUser): readonly string[] => [
+  `--reuid=${uid}`,
+  `--regid=${gid}`,
+  "--clear-groups",
+  "--inh-caps=-all,+dac_override",
+  "--ambient-caps=-all,+dac_override",
+  "--securebits=+no_setuid_fixup",
+  "--",
+];
 
 async function findPrograms(): Promise<Record<"postgres" | "initdb", string>> {
   const platform = process.platform === "win32" ? "windows" : process.platform;
