@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { CloudEvent } from "cloudevents";
 import fc from "fast-check";
 import { eventId, unfold } from "../../src/bus/events.ts";
+import { channelTypes, vehicles } from "../../src/capacity/api.ts";
 import { orderStatuses } from "../../src/orchestration/order-state.ts";
 import { type EventRow, eventTypes } from "../../src/relay/api.ts";
 import { validateEvent, validateRow } from "../../src/relay/events.ts";
@@ -54,10 +55,12 @@ test("what unfolds is valid to the cloudevents package and to its own schema", (
   }
 });
 
-test("there is one schema file for each event type, and it knows every status", () => {
+test("there is one schema file for each event type, and they know every status, channel type and vehicle", () => {
   const files = readdirSync(new URL("../../src/relay/schemas/", import.meta.url));
   for (const type of eventTypes) assert.ok(files.includes(`${type}.json`), type);
   assert.deepEqual([...orderSchema.$defs.status.enum].sort(), [...orderStatuses].sort());
+  assert.deepEqual(orderSchema.$defs.channel.properties.type.enum, [...channelTypes]);
+  assert.deepEqual(orderSchema.$defs.doc.properties.delivery.properties.vehicle.enum, [...vehicles]);
 });
 
 test("the legs that one version of a split order assigns have different event ids", () => {
@@ -175,4 +178,11 @@ test("a row that steps back behind what its subject reached is set aside, and th
     [1],
   );
   assert.match(bad[0]!.reason, /version 3 comes after version 4/);
+});
+
+test("docs/events.md has an example of each type, and each is valid", () => {
+  const text = readFileSync(new URL("../../docs/events.md", import.meta.url), "utf8");
+  const examples = [...text.matchAll(/```json\n([\s\S]*?)```/g)].map((match) => JSON.parse(match[1]!));
+  assert.deepEqual(examples.map((event) => event.type).sort(), [...eventTypes].sort());
+  for (const event of examples) assert.equal(validateEvent(event), null);
 });

@@ -71,7 +71,9 @@ const subscriber = fc.record({
   pauses: fc.boolean(),
 });
 
-test("however reads, publishing and joining interleave, each subscriber gets exactly the rest", async () => {
+test("however reads, publishing and joining interleave, each subscriber gets exactly the rest", {
+  timeout: 30_000,
+}, async () => {
   const pages = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 5 });
   const sizes = fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 6, maxLength: 24 });
   const subscribers = fc.array(subscriber, { minLength: 1, maxLength: 4 });

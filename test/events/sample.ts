@@ -12,7 +12,7 @@ const channel = { id: ids.create("chn", Date.parse(at)), type: "internal_kitchen
 const leg = { leg: 1, attempt: 1, channel, slot: window, promised: window, costMinor: 900 };
 
 /** The statuses that an order of the samples goes through: version 1, 2, 3… */
-export const way: readonly OrderStatus[] = [
+const way: readonly OrderStatus[] = [
   "received",
   "reserved",
   "booked",
@@ -46,7 +46,7 @@ export function docOf(id: string) {
 }
 
 /** The events of versions `from` to `to`, as a writer packs them. */
-export function packed(from: number, to: number): PackedEvent[] {
+function packed(from: number, to: number): PackedEvent[] {
   const events: PackedEvent[] = [];
   for (let version = from; version <= to; version += 1) {
     const patch = stateAt(version);
