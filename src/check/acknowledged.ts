@@ -1,10 +1,11 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
+import { keyDigest } from "../orchestration/keys.ts";
 import { isEnd, orderStatuses } from "../orchestration/order-state.ts";
 import { type Database, type Executor, statement } from "../platform/database.ts";
-import { digest } from "../platform/ids.ts";
+import { isId } from "../platform/ids.ts";
 import { collect, type Finding, newFinding } from "./finding.ts";
-import { sqlList, type Violation } from "./rule.ts";
+import { type RuleAnswer, sqlList, type Violation } from "./rule.ts";
 import { inSnapshot } from "./snapshot.ts";
 
 /** One answer that a client got, as it wrote it down. */
@@ -68,7 +69,7 @@ export function parseRecord(text: string): Acknowledgement | string {
 
 const findPromised = statement(
   "check.acknowledged",
-  `select r.line, r.id, o.status,
+  `select r.line, r.id, o.status, o.client_id as "clientId",
      exists (select from journal j, json_array_elements(j.entries) e
        where j.order_id = r.id and e->>'to' = 'confirmed') as "wasConfirmed",
      coalesce(o.status in (${sqlList(orderStatuses.filter(isEnd))}), false) as ended
@@ -80,23 +81,27 @@ interface Found {
   id: string;
   /** null: there is no such order. */
   status: string | null;
+  clientId: string | null;
   wasConfirmed: boolean;
   ended: boolean;
 }
+
+const findKeys = statement(
+  "check.acknowledged_keys",
+  `select r.line, k.order_id as "orderId" from json_to_recordset($1::json) as r(line int, key uuid)
+   left join idempotency_keys k on k.key_hash = r.key`,
+);
 
 type Kind = "exists" | "confirmed" | "sameOrder" | "ended";
 
 const heads = {
   exists: { invariant: "I1", name: "every order that was answered 201 or 202 exists", of: "answers" },
   confirmed: { invariant: "I1", name: "every order that was answered 201 was confirmed", of: "answers" },
-  sameOrder: { invariant: "I6", name: "every answer to one key named the same order", of: "keys" },
+  sameOrder: { invariant: "I6", name: "an answer names the one order of its key", of: "answers" },
   ended: { invariant: "I1", name: "every acknowledged order has ended", of: "answers" },
 } as const;
 
-/**
- * Holds a client's record against the database: what was answered 201 or 202 must be there. Keeps one short line of memory per key
- * (about 150 bytes), the rest in batches.
- */
+/** Holds a client's record against the database, batch by batch: what was answered 201 or 202 must be there. */
 export async function acknowledgedRules(
   database: Database,
   batches: AsyncIterable<readonly Numbered[]>,
@@ -107,14 +112,15 @@ export async function acknowledgedRules(
     Kind,
     Finding
   >;
-  const orderOfKey = new Map<string, string>();
   for await (const batch of batches) {
-    const promised = batch.filter((record) => promises(record));
-    const found = await inSnapshot(database, (tx) => look(tx, promised));
-    collect(findings.exists, existing(promised, found));
-    collect(findings.confirmed, confirmed(promised, found));
-    collect(findings.sameOrder, sameOrder(promised, orderOfKey));
-    if (mustHaveEnded) collect(findings.ended, ended(promised, found));
+    const promised = batch.filter(promises);
+    await inSnapshot(database, async (tx) => {
+      const found = await look(tx, promised);
+      collect(findings.exists, existing(promised, found));
+      collect(findings.confirmed, confirmed(promised, found));
+      collect(findings.sameOrder, await sameOrder(tx, promised, found));
+      if (mustHaveEnded) collect(findings.ended, ended(promised, found));
+    });
   }
   return kinds.map((kind) => findings[kind]);
 }
@@ -128,7 +134,7 @@ async function look(tx: Executor, promised: readonly Numbered[]): Promise<Readon
 const told = (record: Numbered): string =>
   `answered ${record.status}${record.at === undefined ? "" : ` at ${record.at}`} (line ${record.line})`;
 
-function existing(promised: readonly Numbered[], found: ReadonlyMap<number, Found>) {
+function existing(promised: readonly Numbered[], found: ReadonlyMap<number, Found>): RuleAnswer {
   const violations = promised.flatMap((record): Violation[] => {
     if (record.id === undefined) return [{ subject: "no id", what: `${told(record)} without an order's id` }];
     return found.get(record.line)?.status
@@ -138,7 +144,7 @@ function existing(promised: readonly Numbered[], found: ReadonlyMap<number, Foun
   return { checked: promised.length, violations };
 }
 
-function confirmed(promised: readonly Numbered[], found: ReadonlyMap<number, Found>) {
+function confirmed(promised: readonly Numbered[], found: ReadonlyMap<number, Found>): RuleAnswer {
   const of = promised.filter(({ status }) => status === 201);
   const violations = of.flatMap((record): Violation[] => {
     const row = found.get(record.line);
@@ -148,7 +154,7 @@ function confirmed(promised: readonly Numbered[], found: ReadonlyMap<number, Fou
   return { checked: of.length, violations };
 }
 
-function ended(promised: readonly Numbered[], found: ReadonlyMap<number, Found>) {
+function ended(promised: readonly Numbered[], found: ReadonlyMap<number, Found>): RuleAnswer {
   const violations = promised.flatMap((record): Violation[] => {
     const row = found.get(record.line);
     return row?.status && !row.ended ? [{ subject: row.id, what: `${told(record)}, is ${row.status}` }] : [];
@@ -156,22 +162,33 @@ function ended(promised: readonly Numbered[], found: ReadonlyMap<number, Found>)
   return { checked: promised.length, violations };
 }
 
-/** A header and an externalId are two namespaces; a record is of one client. */
-function sameOrder(promised: readonly Numbered[], orderOfKey: Map<string, string>) {
-  const violations: Violation[] = [];
-  const before = orderOfKey.size;
-  for (const record of promised) {
-    const key = record.idempotencyKey === undefined ? record.externalId : `header ${record.idempotencyKey}`;
-    if (key === undefined || record.id === undefined) continue;
-    const keyDigest = digest(key);
-    const first = orderOfKey.get(keyDigest);
-    if (first === undefined) orderOfKey.set(keyDigest, record.id);
-    else if (first !== record.id) {
-      violations.push({
-        subject: record.id,
-        what: `${told(record)}; the same key was answered ${first} before`,
-      });
-    }
+/** The key as the platform stores it: only the header counts where there is one, and a key that the server made is known by its shape. */
+function keyOf({ idempotencyKey, externalId }: Acknowledgement, clientId: string): string | null {
+  if (idempotencyKey !== undefined) {
+    const keyNamespace = isId("key", idempotencyKey) ? "server" : "header";
+    return keyDigest({ clientId, keyNamespace, idempotencyKey });
   }
-  return { checked: orderOfKey.size - before, violations };
+  return externalId === undefined
+    ? null
+    : keyDigest({ clientId, keyNamespace: "external", idempotencyKey: externalId });
+}
+
+async function sameOrder(
+  tx: Executor,
+  promised: readonly Numbered[],
+  found: ReadonlyMap<number, Found>,
+): Promise<RuleAnswer> {
+  const asked = promised.flatMap((record) => {
+    const clientId = found.get(record.line)?.clientId ?? null;
+    const key = clientId === null ? null : keyOf(record, clientId);
+    return key === null ? [] : [{ line: record.line, key }];
+  });
+  const keys = await tx.run<{ line: number; orderId: string | null }>(findKeys, [JSON.stringify(asked)]);
+  const orderOf = new Map(keys.map(({ line, orderId }) => [line, orderId]));
+  const violations = promised.flatMap((record): Violation[] => {
+    const orderId = orderOf.get(record.line);
+    if (orderId === undefined || orderId === record.id) return [];
+    return [{ subject: record.id!, what: `${told(record)}; its key is of ${orderId ?? "no order"}` }];
+  });
+  return { checked: asked.length, violations };
 }

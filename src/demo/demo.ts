@@ -107,7 +107,7 @@ function newProgress(day: Day, staging: Staging, title: string): DayProgress {
     kitchens: staging.kitchens.map((_, index) => ({
       name: `Kitchen ${index + 1}`,
       orders: 0,
-      load: 0,
+      recent: [],
       capacity: staging.capacity,
     })),
   };

@@ -163,27 +163,20 @@ function takeIn(play: Play, view: OrderView, dayOrder: DayOrder): void {
   if (!kitchen) throw new Error(`Order ${view.id} is at ${view.channel?.id}, which is no kitchen of the day`);
   const order: OpenOrder = { view, dayOrder, kitchen, status: view.status, reported: Promise.resolve() };
   play.open.set(dayOrder.name, order);
-  play.progress.kitchens[index]!.orders += 1;
-  noteLoad(play, index, view);
   const { placedAt, readyAt } = dayOrder;
+  play.progress.kitchens[index]!.orders += 1;
+  play.progress.kitchens[index]!.recent.push(placedAt);
   play.fleet.add({ id: dayOrder.name, placedAt, readyAt, kitchen: kitchen.place, customer: dayOrder });
   play.agenda.add(placedAt, { order, kind: "preparing", minute: placedAt });
   play.agenda.add(readyAt, { order, kind: "ready", minute: readyAt });
-}
-
-/** Counts the meal in the live view while the quarter hour that it is cooked in lasts. */
-function noteLoad(play: Play, kitchen: number, view: OrderView): void {
-  const slotStart = view.legs[0]?.slot.start;
-  if (slotStart !== play.staging.at(Math.floor(play.minute() / slotMinutes) * slotMinutes)) return;
-  play.progress.kitchens[kitchen]!.load += 1;
 }
 
 /** One tick: the fleet dispatches what is ready, and what has happened by now is reported. */
 function step(play: Play): void {
   const minute = play.minute();
   const { progress, day } = play;
-  if (Math.floor(minute / slotMinutes) !== Math.floor(progress.minute / slotMinutes)) {
-    for (const kitchen of progress.kitchens) kitchen.load = 0;
+  for (const kitchen of progress.kitchens) {
+    kitchen.recent = kitchen.recent.filter((placedAt) => placedAt > minute - slotMinutes);
   }
   progress.minute = minute;
   const unansweredFrom = day.orders[play.firstUnanswered]?.placedAt ?? Number.POSITIVE_INFINITY;

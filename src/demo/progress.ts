@@ -21,8 +21,9 @@ export interface DayProgress {
 export interface KitchenProgress {
   name: string;
   orders: number;
-  /** Meals taken of the quarter hour being played, and how many it can make. */
-  load: number;
+  /** Minutes at which the orders of the last quarter hour were placed; as many meals as the kitchen makes meanwhile. */
+  recent: number[];
+  /** Meals that it can make in a quarter hour. */
   capacity: number;
 }
 

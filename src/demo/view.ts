@@ -111,7 +111,7 @@ function line(progress: DayProgress): string {
     .map((status) => [status, progress.byStatus.get(status) ?? 0] as const)
     .filter(([, count]) => count > 0)
     .map(([status, count]) => `${status} ${count}`);
-  const load = progress.kitchens.map(({ load, capacity }) => `${load}/${capacity}`).join(" ");
+  const load = progress.kitchens.map(({ recent, capacity }) => `${recent.length}/${capacity}`).join(" ");
   return `${progress.title} ${clockTime(progress.minute)}  placed ${placedOf(progress)}/${progress.totalOrders}  ${counts.join(", ")}  submit ${latencyText(progress)}  kitchens ${load}`;
 }
 
@@ -127,8 +127,8 @@ export function panel(progress: DayProgress): string[] {
       return row(status, count / totalOrders, String(count));
     }),
     `  submit to answer: ${latencyText(progress)}`,
-    ...kitchens.map(({ name, load, capacity, orders }) =>
-      row(name, load / capacity, `${load} of ${capacity} this quarter hour, ${orders} in all`),
+    ...kitchens.map(({ name, recent, capacity, orders }) =>
+      row(name, recent.length / capacity, `${recent.length} of ${capacity} a quarter hour, ${orders} in all`),
     ),
   ];
 }

@@ -7,6 +7,7 @@ import type { Metrics } from "../platform/metrics.ts";
 import type { Submission } from "./api.ts";
 import { afterDecision, type Carried } from "./carried.ts";
 import { decideIntake, type RoutedFor } from "./decide.ts";
+import { keyDigest } from "./keys.ts";
 import type { OrderDoc } from "./order.ts";
 import type { Committed, NewOrder, OrderStore } from "./store.ts";
 
@@ -211,10 +212,10 @@ async function adopt(
 }
 
 function withHashes(submission: Submission): Keyed {
-  const { clientId, keyNamespace, idempotencyKey, order, personal } = submission;
+  const { order, personal } = submission;
   return {
     submission,
-    keyHash: digest(`${clientId}\n${keyNamespace}\n${idempotencyKey}`),
+    keyHash: keyDigest(submission),
     bodyHash: digest(JSON.stringify([order, personal])),
   };
 }
