@@ -24,10 +24,32 @@ type EventKey = Pick<PackedEvent, "version" | "type" | "data">;
 export function unfold(row: EventRow): PlatformEvent[] {
   const about = row.subject.startsWith("chn_") ? "channel" : "order";
   const partitionkey = String(row.lane);
-  return row.events.map((packed) => unfoldOne(row, packed, about, partitionkey));
+  let state: Snapshot = {};
+  return row.events.map((packed) => {
+    state = patched(state, packed.patch);
+    return unfoldOne(row, packed, { [about]: { ...row.doc, ...state } }, partitionkey);
+  });
 }
 
-function unfoldOne(row: EventRow, packed: PackedEvent, about: string, partitionkey: string): PlatformEvent {
+type Snapshot = Readonly<Record<string, unknown>>;
+
+/** A snapshot's mutable half after a patch: what it names is replaced, what it sets to null is gone. */
+export function patched(before: Snapshot, patch: Snapshot): Snapshot {
+  const after: Record<string, unknown> = { ...before, ...patch };
+  for (const name in patch) if (patch[name] === null) delete after[name];
+  return after;
+}
+
+/** A row's snapshot after its last event. */
+export const lastState = (row: Pick<EventRow, "events">): Snapshot =>
+  row.events.reduce<Snapshot>((state, { patch }) => patched(state, patch), {});
+
+function unfoldOne(
+  row: EventRow,
+  packed: PackedEvent,
+  snapshot: Snapshot,
+  partitionkey: string,
+): PlatformEvent {
   return {
     specversion: "1.0",
     id: eventId(row.subject, packed),
@@ -39,6 +61,6 @@ function unfoldOne(row: EventRow, packed: PackedEvent, about: string, partitionk
     dataschema: schemaOf(packed.type),
     subjectversion: packed.version,
     partitionkey,
-    data: { [about]: { ...row.doc, ...packed.patch }, ...packed.data },
+    data: { ...snapshot, ...packed.data },
   };
 }

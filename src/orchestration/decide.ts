@@ -93,6 +93,7 @@ function reserved(
     moves,
     { ...saga, attempts: attempt },
     nowMs,
+    base?.state ?? null,
   );
   const take: Take = {
     leg: 1,

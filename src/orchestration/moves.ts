@@ -46,19 +46,29 @@ interface Versions {
   entries: JournalEntry[];
 }
 
-/** The versions that these moves make, each with its one snapshot event. Throws on a move that the table refuses: a defect. */
-export function moveOn(before: OrderState | null, moves: readonly Move[], atMs: number): Versions {
+/**
+ * The versions that these moves make, each with its one snapshot event. `told` is the state that the row of events holds
+ * before them: their patches say what changed since. Throws on a move that the table refuses: a defect.
+ */
+export function moveOn(
+  before: OrderState | null,
+  moves: readonly Move[],
+  atMs: number,
+  told: OrderState | null = null,
+): Versions {
   const at = new Date(atMs).toISOString();
   const events: PackedEvent[] = [];
   const entries: JournalEntry[] = [];
   let state = before;
+  let packed = told;
   for (const move of moves) {
     const from = state;
     if (from ? !mayGo(from.status, move.to) : move.to !== "received") {
       throw new Error(`an order can't go from ${from?.status ?? "nothing"} to ${move.to}`);
     }
     state = nextState(from, move, at);
-    const patch = { ...state };
+    const patch = patchBetween(packed, state);
+    packed = state;
     if (from) {
       const reason = state.reason ? { reason: state.reason } : {};
       events.push({
@@ -78,7 +88,7 @@ export function moveOn(before: OrderState | null, moves: readonly Move[], atMs: 
           version: state.version,
           at,
           data: { leg, attempt, channel },
-          patch,
+          patch: {},
         });
       }
     }
@@ -90,6 +100,16 @@ export function moveOn(before: OrderState | null, moves: readonly Move[], atMs: 
     });
   }
   return { state: state!, events, entries };
+}
+
+/** What to change of a state to make it the next one; null: the field goes. (A row of five events shrinks to a third.) */
+function patchBetween(before: OrderState | null, after: OrderState): Record<string, unknown> {
+  const patch: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(after)) {
+    if (before === null || before[name as keyof OrderState] !== value) patch[name] = value;
+  }
+  for (const name in before) if (!(name in after)) patch[name] = null;
+  return patch;
 }
 
 function nextState(from: OrderState | null, move: Move, at: string): OrderState {
@@ -105,14 +125,15 @@ function nextState(from: OrderState | null, move: Move, at: string): OrderState 
   };
 }
 
-/** The change that moves make of an order. */
+/** The change that moves make of an order; `told` as in `moveOn`. */
 export function change(
   order: Pick<Carried, "doc"> & { state: OrderState | null },
   moves: readonly Move[],
   saga: SagaMemory,
   nowMs: number,
+  told: OrderState | null = null,
 ): Change {
-  const versions = moveOn(order.state, moves, nowMs);
+  const versions = moveOn(order.state, moves, nowMs, told);
   const { status, legs } = versions.state;
   return {
     ...versions,

@@ -1,4 +1,5 @@
 import type { LoggedRow } from "../bus/api.ts";
+import { lastState } from "../bus/events.ts";
 import type { OrderState } from "../orchestration/order.ts";
 
 /** An order's view as one row of the store. */
@@ -31,8 +32,8 @@ export function newestViews(rows: readonly LoggedRow[]): ViewRow[] {
 const versionOf = (row: LoggedRow): number => row.events.at(-1)!.version;
 
 function toView(row: LoggedRow): ViewRow {
-  const patch = row.events.at(-1)!.patch;
-  const { status, version, channel, legs } = patch as unknown as OrderState;
+  const state = lastState(row);
+  const { status, version, channel, legs } = state as unknown as OrderState;
   const { customerId, createdAt } = row.doc as { customerId: string; createdAt: string };
   return {
     id: row.subject,
@@ -43,6 +44,6 @@ function toView(row: LoggedRow): ViewRow {
     version,
     created: createdAt,
     doc: row.doc,
-    state: patch,
+    state,
   };
 }

@@ -10,8 +10,9 @@ export const eventTypes = [
 export type EventType = (typeof eventTypes)[number];
 
 /**
- * One event as packed into a row: what is its own. The snapshot that it carries is `{ ...doc, ...patch }` of its row,
- * so a row of four events holds the order once.
+ * One event as packed into a row: what is its own. The snapshot that it carries is its row's doc and, over it, the
+ * patches of the row's events up to this one: the first patch holds the whole mutable half, those after it what changed
+ * (null: the field is gone). So a row of five events holds the order once, which is most of what a commit writes.
  */
 export interface PackedEvent {
   type: EventType;
@@ -21,7 +22,7 @@ export interface PackedEvent {
   at: string;
   /** order.status_changed: from, to, reason. channel.assigned: channel, leg, attempt. */
   data?: Readonly<Record<string, unknown>>;
-  /** The snapshot's mutable half at this version (an order's OrderState). */
+  /** What this event changed of the snapshot's mutable half (an order's OrderState). */
   patch: Readonly<Record<string, unknown>>;
 }
 

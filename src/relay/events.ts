@@ -1,7 +1,7 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { maxEventsPerRow } from "../bus/api.ts";
-import { eventId, schemaOf, unfold } from "../bus/events.ts";
+import { eventId, patched, schemaOf, unfold } from "../bus/events.ts";
 import { isId, laneCount } from "../platform/ids.ts";
 import type { EventRow, EventType, PackedEvent, PlatformEvent } from "./api.ts";
 import capacityUpdated from "./schemas/capacity.updated.json" with { type: "json" };
@@ -98,21 +98,23 @@ function checkEvents(events: unknown): string | null {
 function validateOrderRow(row: EventRow): string | null {
   if (row.clientId === null) return "an order's row must name its client";
   if (!orderDoc(row.doc)) return describe("doc", orderDoc.errors);
+  let state: Readonly<Record<string, unknown>> = {};
   for (const event of row.events) {
-    const wrong = validateOrderEvent(event);
+    state = patched(state, event.patch);
+    const wrong = validateOrderEvent(event, state);
     if (wrong !== null) return `${event.type} of version ${event.version}: ${wrong}`;
   }
   return checkVersions(row);
 }
 
-function validateOrderEvent(event: PackedEvent): string | null {
+function validateOrderEvent(event: PackedEvent, state: Readonly<Record<string, unknown>>): string | null {
   if (!orderTypes.has(event.type)) return "is not about an order";
-  if (!orderState(event.patch)) return describe("patch", orderState.errors);
+  if (!orderState(state)) return describe("patch", orderState.errors);
   const { data } = validators[event.type];
   if (!data(event.data ?? {})) return describe("data", data.errors);
-  if (event.patch.version !== event.version) return `patch.version is ${event.patch.version}`;
-  if (event.type === "order.status_changed" && event.data?.to !== event.patch.status) {
-    return `data.to is ${event.data?.to} and patch.status ${event.patch.status}`;
+  if (state.version !== event.version) return `patch.version is ${state.version}`;
+  if (event.type === "order.status_changed" && event.data?.to !== state.status) {
+    return `data.to is ${event.data?.to} and patch.status ${state.status}`;
   }
   return null;
 }

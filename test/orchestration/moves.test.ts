@@ -1,6 +1,7 @@
 import assert from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
+import { patched } from "../../src/bus/events.ts";
 import { moveOn } from "../../src/orchestration/moves.ts";
 import type { OrderState } from "../../src/orchestration/order.ts";
 import {
@@ -10,6 +11,7 @@ import {
   orderStates,
   orderStatuses,
 } from "../../src/orchestration/order-state.ts";
+import { window } from "./world.ts";
 
 const start: OrderState = moveOn(null, [{ to: "received" }], 0).state;
 
@@ -49,6 +51,27 @@ test("every version of an order has exactly one snapshot event, whatever way it 
       assert.strictEqual(state.status, statuses.at(-1) ?? "received");
     }),
   );
+});
+
+test("a row's patches, one over the other, give the order as it was at each version", () => {
+  const reason = { code: "given_back", detail: "closed" } as const;
+  const channel = { id: "chn_1", type: "external_partner" } as const;
+  const leg = { leg: 1, attempt: 1, channel, slot: window, promised: window, costMinor: 1 };
+  const moves = [
+    { to: "reserved", legs: [leg] },
+    { to: "rerouting", legs: [], reason },
+    { to: "reserved", legs: [{ ...leg, attempt: 2 }] },
+    { to: "booked", legs: [{ ...leg, attempt: 2, bookingRef: "ref" }] },
+    { to: "confirmed" },
+  ] as const;
+  const base = moveOn(null, [{ to: "received" }], 0);
+  const events = [...base.events, ...moveOn(base.state, moves, 1, base.state).events];
+  const states = moves.map((_, index) => moveOn(base.state, moves.slice(0, index + 1), 1).state);
+  let state: Readonly<Record<string, unknown>> = {};
+  for (const event of events) {
+    state = patched(state, event.patch);
+    assert.deepStrictEqual(state, [base.state, ...states][event.version - 1]);
+  }
 });
 
 test("a move that the table does not hold is refused", () => {
