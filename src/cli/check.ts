@@ -5,7 +5,7 @@ import type { CheckCommandOptions } from "./program.ts";
 
 /** Checks the invariants on the platform's database; exit code 1 when one is violated. */
 export function check(options: CheckCommandOptions): Promise<number> {
-  return withDatabase(readConfig(), "check", { migrated: false }, async (databaseUrl) => {
+  return withDatabase(readConfig(), "check", { migrated: false, mustExist: true }, async (databaseUrl) => {
     const report = await runCheck({
       databaseUrl,
       out: (line) => console.log(line),

@@ -41,7 +41,6 @@ export class DataFolderHeld extends Error {
  * is taken over, also when its process number has been given to another since.
  */
 export async function lockDataFolder(folder: string, command: string): Promise<DataLock> {
-  await mkdir(folder, { recursive: true });
   const path = join(folder, "lock");
   const mine = JSON.stringify({
     pid: process.pid,
@@ -50,7 +49,15 @@ export async function lockDataFolder(folder: string, command: string): Promise<D
     command,
   } satisfies Holder);
   const ours = join(folder, `lock.${process.pid}`);
-  await writeFile(ours, mine);
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFile(ours, mine);
+  } catch (cause) {
+    throw new Error(
+      `The data folder ${folder} can't be written (${(cause as Error).message}). Set DATA_DIR to another one.`,
+      { cause },
+    );
+  }
   try {
     let tookOver = false;
     while (!(await tryLink(ours, path))) {

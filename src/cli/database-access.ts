@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../platform/config.ts";
 import { createLog } from "../platform/log.ts";
@@ -21,7 +22,7 @@ export async function startEmbedded(postgres: EmbeddedPostgres): Promise<string>
 export async function withDatabase<T>(
   config: Config,
   command: string,
-  options: { migrated?: boolean },
+  options: { migrated?: boolean; mustExist?: boolean },
   work: (url: string) => Promise<T>,
 ): Promise<T> {
   const migrateFirst = options.migrated ?? true;
@@ -30,6 +31,11 @@ export async function withDatabase<T>(
     return work(config.DATABASE_URL);
   }
   if (await isFolderHeld(config.dataDir)) return work(urlOfFolder(config.dataDir, databaseName));
+  if (options.mustExist && !existsSync(join(config.dataDir, "postgres"))) {
+    throw new Error(
+      `There is no database in ${config.dataDir} yet. Start the platform first, or set DATA_DIR or DATABASE_URL.`,
+    );
+  }
   const lock = await lockDataFolder(config.dataDir, command);
   const postgres = createPostgres({ folder: config.dataDir, log: createLog(config.LOG_LEVEL) });
   const stop = async () => {

@@ -188,15 +188,18 @@ function end(serverPid: number | undefined): void {
   }
 }
 
-/** An error of the start, said so that one knows what to do. */
+/** An error of the gateway's address, said so that one knows what to do. */
 function clearer(error: unknown, config: Config): unknown {
-  const code = (error as NodeJS.ErrnoException).code;
+  const { code, syscall, hostname } = error as NodeJS.ErrnoException & { hostname?: string };
   if (code === "EADDRINUSE") {
     return new Error(
       `Port ${config.PORT} on ${config.HOST} is in use by another program. Set PORT to another one (0 takes a free one).`,
     );
   }
-  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
+  if (code === "EACCES" && syscall === "listen") {
+    return new Error(`This user may not listen on port ${config.PORT}. Set PORT to one above 1023.`);
+  }
+  if (code === "EADDRNOTAVAIL" || hostname === config.HOST) {
     return new Error(
       `This machine has no address ${config.HOST}. Set HOST to one that it has (127.0.0.1, or 0.0.0.0 for all).`,
     );

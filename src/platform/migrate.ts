@@ -7,6 +7,8 @@ const migrationsFolder = new URL("../../migrations/", import.meta.url);
 /** Any number will do, as long as nothing else in the database takes the same. */
 const migrationLock = 7_046_001;
 
+const leastVersion = 180_000;
+
 export interface Migration {
   /** `0001_initial.sql`: they are applied in the order of their names. */
   name: string;
@@ -33,8 +35,9 @@ export async function migrate(url: string, migrations?: readonly Migration[]): P
   const wanted = migrations ?? (await readMigrations());
   const client = new pg.Client({ connectionString: url, application_name: "uoop-migrate" });
   client.on("error", () => undefined);
-  await client.connect();
+  await connect(client, url);
   try {
+    await requireVersion(client);
     await client.query("select pg_advisory_lock($1)", [migrationLock]);
     await client.query(
       `create table if not exists schema_migrations (
@@ -49,6 +52,26 @@ export async function migrate(url: string, migrations?: readonly Migration[]): P
   } finally {
     await client.end();
   }
+}
+
+async function connect(client: pg.Client, url: string): Promise<void> {
+  try {
+    await client.connect();
+  } catch (cause) {
+    const where = url.replace(/\/\/([^:@/]+):[^@/]+@/, "//$1:***@");
+    throw new Error(
+      `The database ${where} can't be reached: ${(cause as Error).message}. Is it running, and is DATABASE_URL right?`,
+      { cause },
+    );
+  }
+}
+
+async function requireVersion(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ server_version_num: string; server_version: string }>(
+    "select current_setting('server_version_num') as server_version_num, current_setting('server_version') as server_version",
+  );
+  if (Number(rows[0]?.server_version_num) >= leastVersion) return;
+  throw new Error(`UOOP needs PostgreSQL 18 or newer; this database is ${rows[0]?.server_version}.`);
 }
 
 /** What is still to be applied; throws when the database and this release do not go together. */

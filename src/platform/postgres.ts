@@ -90,6 +90,7 @@ export function createPostgres(options: PostgresOptions): EmbeddedPostgres {
   const socketFolder = socketFolderOf(folder);
   let child: ChildProcess | undefined;
   let stopping = false;
+  let relaunching: Promise<void> = Promise.resolve();
 
   async function launch(): Promise<void> {
     const launcher = await launcherFor(folder);
@@ -122,7 +123,9 @@ export function createPostgres(options: PostgresOptions): EmbeddedPostgres {
       await output.close();
     }
     started.unref();
-    started.once("exit", (code, signal) => void relaunch(started, code, signal));
+    started.once("exit", (code, signal) => {
+      relaunching = relaunch(started, code, signal);
+    });
   }
 
   async function relaunch(ended: ChildProcess, code: number | null, signal: string | null): Promise<void> {
@@ -148,6 +151,7 @@ export function createPostgres(options: PostgresOptions): EmbeddedPostgres {
     },
     async stop() {
       stopping = true;
+      await relaunching; // so that none is started behind our back
       const running = child;
       child = undefined;
       if (!running || running.exitCode !== null || running.signalCode !== null) return;
