@@ -18,8 +18,15 @@ export interface Placing {
 
 const knownCurrencies = new Set(currencies.codes());
 
-/** Times in one notation, so that the same order written in two is the same order. */
-export const toUtc = (instant: string): string => new Date(instant).toISOString();
+/**
+ * Times in one notation (UTC, milliseconds), so that the same order written in two is the same order. What is written
+ * so already, or without a fraction, as nearly all are, is not computed anew.
+ */
+export function toUtc(instant: string): string {
+  if (instant.length === 24 && instant.endsWith("Z")) return instant;
+  if (instant.length === 20) return `${instant.slice(0, 19)}.000Z`;
+  return new Date(instant).toISOString();
+}
 
 /**
  * What the schemas can't say, checked: ISO 4217, the window's order, the metadata's size. Returns what orchestration

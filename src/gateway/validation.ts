@@ -165,18 +165,26 @@ const formatHints: Record<string, string> = {
 const instantShape =
   /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
-/** RFC 3339, of a day that exists, from 1970 to 9999 (V8 would read 30 February as 2 March). */
+/** RFC 3339, of a day that exists (V8 would read 30 February as 2 March), in UTC from 1970 to 9999. */
 export function isInstant(text: string): boolean {
   const match = instantShape.exec(text);
   if (!match) return false;
+  const year = Number(match[1]);
   const month = Number(match[2]);
   const day = Number(match[3]);
-  if (month < 1 || month > 12 || day < 1 || day > daysIn(Number(match[1]), month)) return false;
-  const ms = Date.parse(text);
-  return ms >= 0 && ms < 253_402_300_800_000;
+  if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return false;
+  // Only at the ends of the range can the offset lead out of it.
+  return (year > 1970 && year < 9999) || isInRange(Date.parse(text));
 }
 
-const daysIn = (year: number, month: number): number => new Date(Date.UTC(year, month, 0)).getUTCDate();
+const isInRange = (ms: number): boolean => ms >= 0 && ms < 253_402_300_800_000;
+
+const daysInMonth = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+function daysIn(year: number, month: number): number {
+  const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  return month === 2 && isLeap ? 29 : daysInMonth[month - 1]!;
+}
 
 /** http or https, with a host and without a user. */
 export function isHttpUrl(text: string): boolean {
