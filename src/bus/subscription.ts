@@ -130,7 +130,13 @@ export function createSubscription(
       notify();
     },
     async next() {
-      while (!closed && taken >= ready.length) await refill();
+      try {
+        while (!closed && taken >= ready.length) await refill();
+      } catch (error) {
+        // Whoever iterates does not call return() after an error.
+        subscription.close();
+        throw error;
+      }
       if (closed) return { done: true, value: undefined };
       const placed = ready[taken]!;
       taken += 1;

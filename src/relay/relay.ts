@@ -98,7 +98,7 @@ export function createRelay(dependencies: RelayDependencies): Relay {
     for (let waitMs = limits.paceMs; ; waitMs = Math.min(waitMs * 2, limits.idleMs)) {
       const poked = await waker.wait(waitMs);
       if (poked || stopping || clock.nowMs() - renewedMs >= limits.leaseMs / 3) return;
-      if (claim.size > 0 && (await store.isWaiting(database))) return;
+      if (claim.size > 0 && (await store.isWaiting(database, claim))) return;
     }
   }
 

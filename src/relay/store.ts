@@ -42,14 +42,21 @@ const releaseLanes = statement(
   `update lanes l set holder = null, lease_until = null from (${held("$2", "$3")}) mine where l.lane = mine.lane`,
 );
 
-const peekOutbox = statement("outbox_peek", "select exists (select from outbox) as waiting");
+// Who holds all lanes also sees to rows of lanes that there are not: nobody else would, and they become dead letters.
+const allLanes = laneCount;
+
+const peekOutbox = statement(
+  "outbox_peek",
+  `select exists (select from outbox where lane = any ($1::smallint[]) or cardinality($1::smallint[]) = ${allLanes}) as waiting`,
+);
 
 // Fence and read in one: the lanes stay locked until the move commits, so nobody takes them over in between.
 const readOutbox = statement(
   "outbox_read",
   `with held as materialized (${held("$2", "$3")})
    select id, lane, subject, client_id as "clientId", doc, events from outbox
-   where lane = any (array(select lane from held)) order by id limit $4`,
+   where lane = any (array(select lane from held)) or (select count(*) from held) = ${allLanes}
+   order by id limit $4`,
 );
 
 const settleRows = statement(
@@ -96,9 +103,9 @@ export async function releaseClaim(tx: Executor, holder: string, claim: Claim): 
 
 export const holdsAll = (claim: Claim): boolean => claim.size === laneCount;
 
-/** Whether anything waits in the outbox. Locks nothing: what an idle relay asks. */
-export async function isWaiting(tx: Executor): Promise<boolean> {
-  const [row] = await tx.run<{ waiting: boolean }>(peekOutbox);
+/** Whether anything of these lanes waits in the outbox. Locks nothing: what an idle relay asks. */
+export async function isWaiting(tx: Executor, claim: Claim): Promise<boolean> {
+  const [row] = await tx.run<{ waiting: boolean }>(peekOutbox, [[...claim.keys()]]);
   return row!.waiting;
 }
 

@@ -207,6 +207,19 @@ test("a stream that waits ends at once when its reader goes, its signal aborts o
   assert.throws(() => feed.subscribe(everything, "yesterday"), { code: "cursor_invalid" });
 });
 
+test("a stream whose bus can't be read fails, and is forgotten", async () => {
+  let away = false;
+  const flaky = { ...bus, head: () => (away ? Promise.reject(new Error("away")) : bus.head()) };
+  await feed.stop();
+  feed = createEventFeed({ bus: flaky, clock, log, metrics });
+  await feed.start();
+  const stream = feed.subscribe(everything, "0");
+  const before = (await metrics.streams.get()).values[0]!.value;
+  away = true;
+  await assert.rejects(stream.next(), /away/);
+  assert.equal((await metrics.streams.get()).values[0]!.value, before - 1);
+});
+
 test("a position from beyond the head waits for what comes, not for the head to reach it", async () => {
   const stream = feed.subscribe(everything, "999999");
   const next = stream.next();

@@ -86,6 +86,7 @@ test("a bad row becomes a dead letter with its reason, and all others pass", asy
     { ...leaky, doc: { ...leaky.doc, contact: { phone: "+971" } } },
     { ...orderRow(broken, 1, 1), events: JSON.parse('"none"') },
     channelRow(2),
+    { ...orderRow(broken, 1, 1), lane: 99 },
   ];
   await append(database, rows);
   // A zero character is what PostgreSQL's text can't hold: neither can a dead letter's reason that quotes it.
@@ -113,14 +114,15 @@ test("a bad row becomes a dead letter with its reason, and all others pass", asy
   }>(statement("test_letters", "select subject, reason, event_id, event from dead_letters order by id"));
   assert.deepEqual(
     letters.map((letter) => letter.subject),
-    [bad, broken, broken],
+    [bad, broken, broken, broken],
   );
+  assert.match(letters[2]!.reason, /no lane 99/);
   assert.match(letters[0]!.reason, /unevaluated properties \("contact"\)/);
   assert.equal(letters[0]!.event_id, `${bad}.1.order.created`);
   assert.deepEqual(letters[0]!.event.doc, rows[1]!.doc);
   assert.equal(await count(database, "outbox"), 0);
   const counted = await metrics.deadLetters.get();
-  assert.equal(counted.values[0]?.value, 3);
+  assert.equal(counted.values[0]?.value, 4);
   const published = await metrics.published.get();
   assert.equal(
     published.values.reduce((sum, each) => sum + each.value, 0),
