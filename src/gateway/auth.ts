@@ -43,7 +43,7 @@ function refuse(principal: Principal | null, scopes: readonly Scope[]): UoopErro
   );
 }
 
-export const isAdmin = (principal: Principal): boolean => principal.scopes.has("admin");
+const isAdmin = (principal: Principal): boolean => principal.scopes.has("admin");
 
 /** Whose orders a request may see: its own client's; null: all. */
 export const visibleTo = (principal: Principal): string | null =>
