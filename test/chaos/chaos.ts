@@ -6,7 +6,15 @@ import { createClient } from "./client.ts";
 import { makeNetwork } from "./network.ts";
 import { planRound } from "./plan.ts";
 import { processesOf } from "./process-tree.ts";
-import { type CheckAnswer, dataOf, freePort, runCheck, startPlatform, startWorld } from "./programs.ts";
+import {
+  type CheckAnswer,
+  dataOf,
+  freePort,
+  killEverything,
+  runCheck,
+  startPlatform,
+  startWorld,
+} from "./programs.ts";
 import { playRound, type RoundReport, type Scene } from "./round.ts";
 import { createWatcher } from "./watcher.ts";
 
@@ -35,24 +43,36 @@ export interface ChaosReport {
 
 /**
  * The real program on a folder of its own, killed in the middle of its work again and again, while the channels (a
- * process of their own) live on. Throws when the platform does not come back or orders come to a standstill; what is
- * otherwise wrong is in the report.
+ * process of their own) live on. Throws when the platform does not come back or orders come to a standstill, naming the folder
+ * with data and logs; what is otherwise wrong is in the report.
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const folder = await mkdtemp(join(tmpdir(), "uoop-chaos-"));
+  try {
+    const report = await play(folder, options);
+    if (report.wrong.length === 0) await rm(folder, { recursive: true, force: true });
+    return report;
+  } catch (error) {
+    throw new Error(`${(error as Error).message} (data and logs are in ${folder})`, { cause: error });
+  } finally {
+    killEverything();
+  }
+}
+
+async function play(folder: string, options: ChaosOptions): Promise<ChaosReport> {
   const random = seededRandom(String(options.seed));
   const settings = { folder, port: await freePort() };
   const recordFile = join(folder, "acknowledged.ndjson");
   const world = await startWorld({ folder, seed: options.seed });
   const platform = await startPlatform(settings);
-  const client = createClient(platform.url, join(dataOf(folder), "api-key"));
-  await makeNetwork(client, world.url, {
+  await using client = createClient(platform.url, join(dataOf(folder), "api-key"));
+  const network = await makeNetwork(client, world.url, {
     platformUrl: platform.url,
     trouble: options.trouble,
     nowMs: Date.now(),
   });
-  const watcher = createWatcher(platform.url, client.authorization);
-  const scene: Scene = { settings, platform, client, watcher, worldUrl: world.url, recordFile };
+  await using watcher = createWatcher(platform.url, client.authorization);
+  const scene: Scene = { network, settings, platform, client, watcher, worldUrl: world.url, recordFile };
 
   const rounds: RoundReport[] = [];
   for (let round = 1; round <= options.rounds; round += 1) {
@@ -61,10 +81,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     options.onRound(report);
   }
   const check = await runCheck(settings, { acknowledgedFile: recordFile, ledgerUrl: world.url });
-  watcher.close();
-  await client.close();
   const codes = { platform: await scene.platform.stop(), simulator: await world.stop() };
-
   const wrong = [
     ...rounds.flatMap((report) => report.wrong.map((what) => `round ${report.round}: ${what}`)),
     ...watcher.wrong.map((what) => `event stream: ${what}`),
@@ -74,7 +91,6 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     ),
     ...processesOf(folder).map((about) => `left running: ${about}`),
   ];
-  if (wrong.length === 0) await rm(folder, { recursive: true, force: true });
   return { rounds, check, repeatedEvents: watcher.repeats, wrong, folder };
 }
 

@@ -12,7 +12,7 @@ export interface Answer<Body = unknown> {
 type Method = "GET" | "POST" | "PUT" | "PATCH";
 
 /** A client of the API. `null` is no answer: the connection was refused or cut, or nothing came in time. */
-export interface Client {
+export interface Client extends AsyncDisposable {
   send<Body>(
     method: Method,
     path: string,
@@ -22,7 +22,6 @@ export interface Client {
   /** The same for what must succeed: throws what the answer says otherwise. */
   must<Body>(method: Method, path: string, body?: unknown): Promise<Body>;
   readonly authorization: string;
-  close(): Promise<void>;
 }
 
 /** All orders of a round at once, each on a connection of its own. */
@@ -68,6 +67,6 @@ export function createClient(url: string, keyFile: string): Client {
       );
     },
     authorization,
-    close: () => agent.destroy(),
+    [Symbol.asyncDispose]: () => agent.destroy(),
   };
 }

@@ -27,8 +27,8 @@ if (Object.values(options).some((value) => !Number.isFinite(value) || value < 0)
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
 const line = (report: RoundReport): string => {
-  const { round, victim, kills, acknowledged, unanswered, replayed, recoveryMs, settledMs, ends, wrong } =
-    report;
+  const { round, victim, kills, acknowledged, unanswered, replayed, recoveryMs, settledMs } = report;
+  const { ends, wasted, wrong } = report;
   const ended = Object.entries(ends).map(([status, count]) => `${status} ${count}`);
   return [
     `round ${String(round).padStart(3)}`,
@@ -38,6 +38,7 @@ const line = (report: RoundReport): string => {
     `ready after ${String(recoveryMs).padStart(5)} ms`,
     `all ended ${String(settledMs).padStart(6)} ms later`,
     ended.join(", "),
+    ...(wasted === 0 ? [] : [`cooked for nothing ${wasted}`]),
     ...wrong.map((what) => `\n    WRONG ${what}`),
   ].join("  ");
 };

@@ -98,18 +98,25 @@ function slots(nowMs: number, capacity: number): Slot[] {
   }));
 }
 
+export interface Network {
+  /** Whether the channel is a kitchen or store of our own, which is not called. */
+  isOurs(channelId: string): boolean;
+}
+
 /** Makes the channels over the API, and tells the simulator of each how it behaves and what it signs with. */
 export async function makeNetwork(
   client: Client,
   worldUrl: string,
   options: { platformUrl: string; trouble: number; nowMs: number },
-): Promise<void> {
+): Promise<Network> {
+  const ours = new Set<string>();
   for (const [index, example] of examples.entries()) {
     const { id, callbackSecret } = await client.must<Channel & { callbackSecret: string }>(
       "POST",
       "/v1/channels",
       newChannel(example, worldUrl),
     );
+    if (example.type === "internal_kitchen" || example.type === "dark_store") ours.add(id);
     const addresses = addressesOf(example, `${worldUrl}/channels/${id}`);
     if (addresses) await client.must("PATCH", `/v1/channels/${id}`, addresses);
     await client.must("PUT", `/v1/channels/${id}/capacity`, {
@@ -122,6 +129,7 @@ export async function makeNetwork(
   }
   const apiKey = client.authorization.replace("Bearer ", "");
   await tell(`${worldUrl}/control/platform`, { url: options.platformUrl, apiKey });
+  return { isOurs: (channelId) => ours.has(channelId) };
 }
 
 function newChannel({ type, name, at, baseMinor, members }: Example, worldUrl: string) {

@@ -33,10 +33,13 @@ export interface PlatformSettings {
 
 const children = new Set<ChildProcess>();
 
-// Should this process end before it has tidied up, what it started must not live on.
-process.once("exit", () => {
+/** Ends at once what was started here and still runs. */
+export function killEverything(): void {
   for (const child of children) if (child.pid !== undefined) killAtOnce(processGroup(child.pid));
-});
+}
+
+// Should this process end before it has tidied up, what it started must not live on.
+process.once("exit", killEverything);
 
 function environmentOf({ folder, port }: PlatformSettings): NodeJS.ProcessEnv {
   const { DATABASE_URL: _none, ROLES: _all, ...environment } = process.env;

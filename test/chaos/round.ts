@@ -3,7 +3,8 @@ import type { OrderView } from "../../src/orchestration/order.ts";
 import { isEnd } from "../../src/orchestration/order-state.ts";
 import type { Client } from "./client.ts";
 import { createCustomer, type Placed } from "./customer.ts";
-import { judgeBookings, readLiveBookings } from "./ledger.ts";
+import { type BookingFault, judgeBookings, readLiveBookings } from "./ledger.ts";
+import type { Network } from "./network.ts";
 import type { RoundPlan } from "./plan.ts";
 import { type Platform, type PlatformSettings, startPlatform } from "./programs.ts";
 import type { Watcher } from "./watcher.ts";
@@ -14,6 +15,7 @@ export interface Scene {
   platform: Platform;
   client: Client;
   watcher: Watcher;
+  network: Network;
   worldUrl: string;
   recordFile: string;
 }
@@ -32,13 +34,15 @@ export interface RoundReport {
   /** From then until every order had ended. */
   settledMs: number;
   ends: Readonly<Record<string, number>>;
+  /** Cancelled orders that had left our own kitchen before its staff, cut off from the events, heard of it. */
+  wasted: number;
   /** What should not be; each a sentence. */
   wrong: readonly string[];
 }
 
 /** An order whose channels are all being passed over waits half a minute for the first of them. */
 const silenceMs = 60_000;
-const staffPatienceMs = 15_000;
+const ledgerPatienceMs = 8_000;
 
 /** Places orders, kills in the middle, starts again, and follows every order to its end. */
 export async function playRound(plan: RoundPlan, scene: Scene): Promise<RoundReport> {
@@ -62,7 +66,7 @@ export async function playRound(plan: RoundPlan, scene: Scene): Promise<RoundRep
   const ids = customer.placed.flatMap(({ id }) => (id === null ? [] : [id]));
   await scene.watcher.ended(ids, silenceMs);
   const settledMs = Date.now() - readyMs;
-  const { ends, wrong } = await judge(customer.placed, scene);
+  const { ends, wasted, wrong } = await judge(customer.placed, scene);
   return {
     round: plan.round,
     victim: plan.victim,
@@ -73,6 +77,7 @@ export async function playRound(plan: RoundPlan, scene: Scene): Promise<RoundRep
     recoveryMs,
     settledMs,
     ends,
+    wasted,
     wrong: [...customer.wrong, ...wrong],
   };
 }
@@ -87,7 +92,8 @@ async function killAndRestart({ victim }: RoundPlan, scene: Scene): Promise<numb
 }
 
 /** Holds every order's end, as the API shows it, against what the customer was told, the stream said and the channels hold. */
-async function judge(placed: readonly Placed[], { client, watcher, worldUrl }: Scene) {
+async function judge(placed: readonly Placed[], scene: Scene) {
+  const { client, watcher } = scene;
   const wrong: string[] = [];
   const ends: Record<string, number> = {};
   const orders: OrderView[] = [];
@@ -97,19 +103,21 @@ async function judge(placed: readonly Placed[], { client, watcher, worldUrl }: S
     ends[order.status] = (ends[order.status] ?? 0) + 1;
     wrong.push(...judgeOrder(one, order, watcher));
   }
-  // Our own staff hears of a cancellation over the event stream, a moment after the order has ended.
-  const endMs = Date.now() + staffPatienceMs;
-  for (;;) {
+  const faults = await settledFaults(orders, scene);
+  wrong.push(...faults.filter((fault) => !fault.wasted).map((fault) => fault.what));
+  return { ends, wasted: faults.filter((fault) => fault.wasted).length, wrong };
+}
+
+/** What the channels hold is a moment behind: withdrawals are under way, and our own staff hears over the event stream. */
+async function settledFaults(
+  orders: readonly OrderView[],
+  { network, worldUrl }: Scene,
+): Promise<readonly BookingFault[]> {
+  for (const endMs = Date.now() + ledgerPatienceMs; ; await pause(500)) {
     const live = await readLiveBookings(worldUrl);
-    const double = orders.flatMap((order) => judgeBookings(order, live));
-    if (double.length === 0) break;
-    if (Date.now() > endMs) {
-      wrong.push(...double);
-      break;
-    }
-    await pause(500);
+    const faults = orders.flatMap((order) => judgeBookings(order, live, network.isOurs) ?? []);
+    if (faults.length === 0 || Date.now() > endMs) return faults;
   }
-  return { ends, wrong };
 }
 
 function judgeOrder(one: Placed, order: OrderView, watcher: Watcher): string[] {

@@ -14,14 +14,13 @@ export interface Heard {
  * One subscriber of the event stream who lives through every kill: it resumes with Last-Event-ID, and must get every version of
  * every order, in order, at least once (I5).
  */
-export interface Watcher {
+export interface Watcher extends AsyncDisposable {
   heard(id: string): Heard | undefined;
   /** What should not have happened: a version skipped, or two that differ. */
   readonly wrong: readonly string[];
   readonly repeats: number;
   /** Resolves once each of these orders has ended; rejects when nothing at all is heard for so long. */
   ended(ids: readonly string[], silenceMs: number): Promise<void>;
-  close(): void;
 }
 
 const againAfterMs = 100;
@@ -117,9 +116,9 @@ export function createWatcher(url: string, authorization: string): Watcher {
         onHeard();
       });
     },
-    close() {
+    async [Symbol.asyncDispose]() {
       closed.abort();
-      void agent.destroy();
+      await agent.destroy();
     },
   };
 }
