@@ -13,19 +13,18 @@ interface Turn {
 
 const listTurns = statement(
   "check.seal_turns",
-  `select until_xid::text::bigint as until, sum(entries)::bigint as entries
-   from seals group by until_xid order by until_xid`,
+  "select until_id as until, sum(entries)::bigint as entries from seals group by until_id order by until_id",
 );
 
 const listGaps = statement(
   "check.seal_gaps",
   `select format('lane %s block %s', lane, block) as subject,
-     format('follows block %s; covers xids from %s, the block before ended at %s', block_before, from_xid, until_before) as what
+     format('follows block %s; covers rows from %s, the block before ended at %s', block_before, from_id, until_before) as what
    from (
-     select lane, block, from_xid, lag(block, 1, -1::bigint) over w as block_before, lag(until_xid, 1, '0'::xid8) over w as until_before
+     select lane, block, from_id, lag(block, 1, -1::bigint) over w as block_before, lag(until_id, 1, 0::bigint) over w as until_before
      from seals window w as (partition by lane order by block)
    ) s
-   where block <> block_before + 1 or from_xid <> until_before
+   where block <> block_before + 1 or from_id <> until_before
    limit 1000`,
 );
 
@@ -33,32 +32,32 @@ const recomputed = sealHash({
   before: `coalesce(before.hash, ${sqlList([firstHashBefore])})`,
   lane: "s.lane",
   block: "s.block",
-  from: "s.from_xid",
-  until: "s.until_xid",
+  from: "s.from_id",
+  until: "s.until_id",
   text: "f.text",
 });
 
-// $1: the xids at which turns ended, ascending, the first being where this stretch begins. A row is of the first turn that ended above it.
+// $1: the ids at which turns ended, ascending, the first being where this stretch begins. A row is of the first turn that ended above it.
 const compareStretch = statement(
   "check.seal_stretch",
   `with found as (
-     select j.lane, ($1::bigint[])[1 + width_bucket(j.xid::text::bigint, $1::bigint[])] as until, count(*) as entries,
+     select j.lane, ($1::bigint[])[1 + width_bucket(j.id, $1::bigint[])] as until, count(*) as entries,
        ${sealedText} as text, (array_agg(distinct j.order_id))[1:3] as sample, count(distinct j.order_id) as orders
      from journal j
-     where j.xid >= (($1::bigint[])[1])::text::xid8 and j.xid < (($1::bigint[])[cardinality($1::bigint[])])::text::xid8
+     where j.id >= ($1::bigint[])[1] and j.id < ($1::bigint[])[cardinality($1::bigint[])]
      group by 1, 2
    ), sealed as (
      select * from seals
-     where until_xid > (($1::bigint[])[1])::text::xid8 and until_xid <= (($1::bigint[])[cardinality($1::bigint[])])::text::xid8
+     where until_id > ($1::bigint[])[1] and until_id <= ($1::bigint[])[cardinality($1::bigint[])]
    ), compared as (
-     select coalesce(s.lane, f.lane) as lane, s.block, coalesce(s.until_xid::text, f.until::text) as until, s.entries, f.entries as found,
+     select coalesce(s.lane, f.lane) as lane, s.block, coalesce(s.until_id, f.until) as until, s.entries, f.entries as found,
        f.sample, f.orders, s.hash, ${recomputed} as expected
      from sealed s
-     full join found f on f.lane = s.lane and f.until = s.until_xid::text::bigint
+     full join found f on f.lane = s.lane and f.until = s.until_id
      left join seals before on before.lane = s.lane and before.block = s.block - 1
    )
    select format('lane %s block %s', lane, coalesce(block::text, 'none')) as subject, case
-       when block is null then format('%s rows below xid %s are in no block: %s', found, until, array_to_string(sample, ' '))
+       when block is null then format('%s rows below number %s are in no block: %s', found, until, array_to_string(sample, ' '))
        when found is null then format('all %s rows are gone', entries)
        when found <> entries then format('%s rows were sealed, %s are there: of %s orders, %s', entries, found, orders, array_to_string(sample, ' '))
        else format('a row was changed after it was sealed: %s rows of %s orders, %s', entries, orders, array_to_string(sample, ' '))
@@ -67,7 +66,7 @@ const compareStretch = statement(
    limit 1000`,
 );
 
-/** Turns in stretches of at most `maxRowsAtOnce` rows (a larger single turn stands alone): the xids between them. */
+/** Turns in stretches of at most `maxRowsAtOnce` rows (a larger single turn stands alone): the ids between them. */
 export function stretches(turns: readonly Turn[], maxRows: number): number[][] {
   const all: number[][] = [];
   let bounds = [0];

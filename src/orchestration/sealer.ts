@@ -6,7 +6,7 @@ import type { Service } from "../platform/service.ts";
 
 const sealEveryMs = 5_000;
 
-/** Rows that one commit seals (about 20 MB of text), and the rest of the last one's transaction; what is beyond follows at once. */
+/** Rows that one commit seals at most (about 20 MB of text); what is beyond it follows at once. */
 const maxRowsPerSeal = 50_000;
 
 /** One journal row as text: what a seal covers. JSON, so that no two rows read the same; times in µs, so in any time zone. */
@@ -20,73 +20,105 @@ export const sealedText = `string_agg(${sealedLine}, E'\\n' order by j.order_id,
 export const sealHash = (
   of: Record<"before" | "lane" | "block" | "from" | "until" | "text", string>,
 ): string =>
-  `encode(sha256(convert_to(json_build_array(${of.before}, ${of.lane}, ${of.block}, ${of.from}::text, ${of.until}::text)::text
+  `encode(sha256(convert_to(json_build_array(${of.before}, ${of.lane}, ${of.block}, ${of.from}, ${of.until})::text
     || E'\\n' || ${of.text}, 'UTF8')), 'hex')`;
 
 /** What the first block of a lane names as the hash before it. */
 export const firstHashBefore = "0".repeat(64);
 
+const readLastId = statement("seals.last_id", "select last_value as id from journal_id_seq");
+const readXid = statement("seals.xid", "select pg_current_xact_id()::text as xid");
+
+/** A place in the journal, and the transaction before which all that could write below it began. */
+export interface Mark {
+  lastId: number;
+  xid: string;
+}
+
+/**
+ * Marks where the journal ends now. Two statements, in this order: whoever drew an id up to `lastId` had its transaction's
+ * number before (the column xid stands before id), so that number is below `xid`, which is drawn after.
+ */
+export function markJournal(database: Database): Promise<Mark> {
+  return database.transaction(async (tx) => {
+    const [last] = await tx.run<{ id: number }>(readLastId);
+    const [own] = await tx.run<{ xid: string }>(readXid);
+    return { lastId: last!.id, xid: own!.xid };
+  });
+}
+
 const takeTurn = statement("seals.turn", "select pg_try_advisory_xact_lock(7046003) as mine");
 
-// Complete by construction: every transaction below the oldest one running has ended, so no row can still appear below
-// `until`. All lanes are sealed up to the same xid, so what is new is whatever lies above the highest of them; it is found by the index
-// on xid. A lane without new rows gets no block; its next one reaches back to its last.
+// Complete by construction: once every transaction below the mark's has ended, no row up to its id can still appear. Ids, not
+// transaction numbers, say what is sealed: they survive a dump and restore. All lanes are sealed up to the same id, so what
+// is new lies above the highest; a lane without new rows gets no block, and its next one reaches back to its last.
 const sealNew = statement(
   "seals.add",
   `with heads as materialized (
-     select n.lane, s.block, s.until_xid, s.hash
+     select n.lane, s.block, s.until_id, s.hash
      from generate_series(0, ${laneCount - 1}) as n(lane)
-     left join lateral (select block, until_xid, hash from seals where seals.lane = n.lane order by block desc limit 1) s on true
+     left join lateral (select block, until_id, hash from seals where seals.lane = n.lane order by block desc limit 1) s on true
+   ), fresh as materialized (
+     select first.id from (select coalesce(max(until_id), 0) as sealed from heads) h
+     cross join lateral (select j.id from journal j where j.id >= h.sealed order by j.id limit 1) first
+     where pg_snapshot_xmin(pg_current_snapshot()) >= $2::xid8 and first.id <= $1
    ), bounds as materialized (
-     select coalesce(max(until_xid), '0'::xid8) as sealed, pg_snapshot_xmin(pg_current_snapshot()) as complete from heads
-   ), cut as materialized (
-     select b.sealed, b.complete, coalesce((
-       select (j.xid::text::bigint + 1)::text::xid8 from journal j
-       where j.xid >= b.sealed and j.xid < b.complete order by j.xid offset ${maxRowsPerSeal} limit 1
-     ), b.complete) as until
-     from bounds b
+     select id as first, least($1 + 1, id + ${maxRowsPerSeal}) as until from fresh
    ), blocks as materialized (
-     select h.lane, coalesce(h.block + 1, 0) as block, coalesce(h.until_xid, '0'::xid8) as from_xid, c.until as until_xid,
+     select h.lane, coalesce(h.block + 1, 0) as block, coalesce(h.until_id, 0) as from_id, b.until as until_id,
        n.entries, coalesce(h.hash, '${firstHashBefore}') as before, n.text
-     from cut c
+     from bounds b
      join lateral (
        select j.lane, count(*)::int as entries, ${sealedText} as text
-       from journal j where j.xid >= c.sealed and j.xid < c.until group by j.lane
+       from journal j where j.id >= b.first and j.id < b.until group by j.lane
      ) n on true
      join heads h on h.lane = n.lane
    ), added as (
-     insert into seals (lane, block, from_xid, until_xid, entries, hash)
-     select lane, block, from_xid, until_xid, entries,
-       ${sealHash({ before: "before", lane: "lane", block: "block", from: "from_xid", until: "until_xid", text: "text" })}
+     insert into seals (lane, block, from_id, until_id, entries, hash)
+     select lane, block, from_id, until_id, entries,
+       ${sealHash({ before: "before", lane: "lane", block: "block", from: "from_id", until: "until_id", text: "text" })}
      from blocks returning entries
    )
-   select (select coalesce(sum(entries), 0)::int from added) as entries, c.until < c.complete as "more",
-     c.sealed > c.complete as backwards
-   from cut c`,
+   select (select coalesce(sum(entries), 0)::int from added) as entries,
+     coalesce((select until <= $1 from bounds), false) as "more",
+     pg_snapshot_xmin(pg_current_snapshot()) < $2::xid8 as "tooEarly"`,
 );
 
 export interface SealOutcome {
   /** Journal rows sealed. */
   entries: number;
-  /** More is complete already: call again. */
+  /** There is more up to the mark: call again. */
   more: boolean;
-  /** The database's transaction ids are below what is sealed: it was restored by copying rows, not files. */
-  backwards: boolean;
+  /** A transaction that may write below the mark is still running: call again later. */
+  tooEarly: boolean;
 }
 
 /**
- * Seals what is complete and not yet sealed, up to a limit: one block per lane that has something, in one transaction.
- * Safe beside others that do the same: one at a time, the others find nothing to do.
+ * Seals what is not yet sealed up to the mark, or as much of it as one commit takes: one block per lane that has something. Safe beside
+ * others that do the same: one at a time, the others find nothing to do.
  */
-export function sealOnce(database: Database): Promise<SealOutcome> {
+export function sealUpTo(database: Database, mark: Mark): Promise<SealOutcome> {
   return database.transaction(async (tx) => {
     // A statement of its own: the next one's snapshot must see what the last holder of the lock committed.
     const [turn] = await tx.run<{ mine: boolean }>(takeTurn);
-    if (!turn?.mine) return { entries: 0, more: false, backwards: false };
-    const [outcome] = await tx.run<SealOutcome>(sealNew);
+    if (!turn?.mine) return { entries: 0, more: false, tooEarly: true };
+    const [outcome] = await tx.run<SealOutcome>(sealNew, [mark.lastId, mark.xid]);
     return outcome!;
   });
 }
+
+/** Seals everything up to the mark, commit by commit. */
+async function sealAllUpTo(database: Database, mark: Mark): Promise<SealOutcome> {
+  for (let entries = 0; ; ) {
+    const outcome = await sealUpTo(database, mark);
+    entries += outcome.entries;
+    if (!outcome.more) return { ...outcome, entries };
+  }
+}
+
+/** Seals what is there now, unless a transaction under way may still add to it. */
+export const sealOnce = async (database: Database): Promise<SealOutcome> =>
+  sealAllUpTo(database, await markJournal(database));
 
 /**
  * The audit chain (I9): every few seconds, chains new journal rows per lane. Writers never wait for it, and never
@@ -96,18 +128,13 @@ export function createSealer(options: { database: Database; clock: Clock; log: L
   const { database, clock, log } = options;
   let stopping = new AbortController();
   let running: Promise<void> | undefined;
+  let mark: Mark | undefined;
 
   const sealAll = async () => {
     try {
-      for (let more = true; more; ) {
-        const outcome = await sealOnce(database);
-        more = outcome.more;
-        if (outcome.backwards) {
-          log.error(
-            "The journal can't be sealed: this database's transaction ids are below those already sealed",
-          );
-        }
-      }
+      const upTo = mark ?? (await markJournal(database));
+      const outcome = await sealAllUpTo(database, upTo);
+      mark = outcome.tooEarly ? upTo : undefined;
     } catch (error) {
       log.warn({ err: error }, "The journal could not be sealed just now; it is tried again");
     }
@@ -118,6 +145,8 @@ export function createSealer(options: { database: Database; clock: Clock; log: L
       await sealAll();
       await sleep(clock, sealEveryMs, signal);
     }
+    // What the drained services wrote last; nothing is lost when it can't be sealed now.
+    mark = undefined;
     await sealAll();
   };
 

@@ -12,7 +12,7 @@ test("a consistent database passes every rule, range by range, in bounded memory
   const { database, close } = await testDatabase();
   try {
     await loadOrders(database, orders);
-    for (let more = true; more; ) more = (await sealOnce(database)).more;
+    await sealOnce(database);
     const lines: string[] = [];
     const heapBefore = process.memoryUsage().heapUsed;
     const report = await runCheck({

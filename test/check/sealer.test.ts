@@ -4,7 +4,7 @@ import { test } from "node:test";
 import pg from "pg";
 import { sealRule, stretches } from "../../src/check/rules-audit.ts";
 import { inSnapshot } from "../../src/check/snapshot.ts";
-import { createSealer, sealOnce } from "../../src/orchestration/sealer.ts";
+import { createSealer, markJournal, sealOnce, sealUpTo } from "../../src/orchestration/sealer.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { type Database, statement } from "../../src/platform/database.ts";
 import { createLog } from "../../src/platform/log.ts";
@@ -40,9 +40,9 @@ test("a block's hash is SHA-256 over its head and its rows, in order, as anybody
       database,
       `select order_id, id, xid::text, (extract(epoch from at) * 1000000)::bigint as micros, entries::text from journal order by order_id, id`,
     );
-    const seals = await run<{ block: number; hash: string; from: string; until: string; entries: number }>(
+    const seals = await run<{ block: number; hash: string; from: number; until: number; entries: number }>(
       database,
-      `select block, hash, from_xid::text as "from", until_xid::text as "until", entries from seals order by block`,
+      `select block, hash, from_id as "from", until_id as "until", entries from seals order by block`,
     );
     const line = ({ order_id, id, xid, micros, entries }: (typeof rows)[number]) =>
       spaced([order_id, id, 1, 0, xid, micros, "client:cli_1", null, entries]);
@@ -54,7 +54,7 @@ test("a block's hash is SHA-256 over its head and its rows, in order, as anybody
       assert.equal(seal.hash, before);
       assert.equal(seal.entries, own.length);
     }
-    assert.equal(seals[0]!.from, "0");
+    assert.equal(seals[0]!.from, 0);
     assert.equal(seals[1]!.from, seals[0]!.until);
   }));
 
@@ -69,10 +69,24 @@ test("a transaction that began early and commits late is sealed, later", () =>
     await slow.query("begin");
     await slow.query(insertRows(1, 1));
     await run(database, insertRows(2, 9));
-    assert.equal((await sealOnce(database)).entries, 0, "a row may still appear among these");
+    assert.deepEqual(
+      await sealOnce(database),
+      { entries: 0, more: false, tooEarly: true },
+      "a row may still appear among these",
+    );
     await slow.query("commit");
     await slow.end();
     assert.equal((await sealOnce(database)).entries, 9);
+    assert.deepEqual(await verify(database), []);
+  }));
+
+test("a database that was dumped and restored is sealed on, though its transactions are numbered anew", () =>
+  withDatabase(async ({ database }) => {
+    await run(database, insertRows(1, 5));
+    await run(database, "update journal set xid = '9000000000'");
+    await sealOnce(database);
+    await run(database, insertRows(6, 9));
+    assert.equal((await sealOnce(database)).entries, 4);
     assert.deepEqual(await verify(database), []);
   }));
 
@@ -88,22 +102,28 @@ test("sealers that run at once seal each row once", () =>
     assert.deepEqual(await verify(database), []);
   }));
 
-test("one transaction with more rows than a seal takes is sealed whole", () =>
+test("more rows than a seal takes are sealed one after the other, gaps in their numbers included", () =>
   withDatabase(async ({ database }) => {
     await run(database, insertRows(1, 50_010));
+    // What was rolled back leaves a gap in the numbers, here one wider than a seal.
+    await run(database, "select setval('journal_id_seq', 150000)");
     await run(database, insertRows(50_011, 50_012));
-    const first = await sealOnce(database);
-    const second = await sealOnce(database);
-    assert.deepEqual([first.entries, first.more], [50_010, true]);
-    assert.deepEqual([second.entries, second.more], [2, false]);
+    const mark = await markJournal(database);
+    const sealed = [];
+    for (let more = true; more; ) {
+      const outcome = await sealUpTo(database, mark);
+      sealed.push(outcome.entries);
+      more = outcome.more;
+    }
+    assert.deepEqual(sealed, [50_000, 10, 2]);
     assert.deepEqual(await verify(database), []);
+    assert.deepEqual(await sealOnce(database), { entries: 0, more: false, tooEarly: false });
   }));
 
 test("a row edited, taken, slipped in, and a seal rewritten are each found", () =>
   withDatabase(async ({ database }) => {
     await run(database, insertRows(1, 20, 5));
     await sealOnce(database);
-    const [sealed] = await run<{ xid: string }>(database, "select xid::text from journal limit 1");
     await run(database, insertRows(21, 40, 4));
     await sealOnce(database);
     assert.deepEqual(await verify(database), []);
@@ -114,7 +134,7 @@ test("a row edited, taken, slipped in, and a seal rewritten are each found", () 
     await run(database, "delete from journal where order_id = 'ord_1'");
     await run(
       database,
-      `insert into journal (order_id, version, lane, at, actor, entries, xid) values ('ord_99', 1, 9, now(), 'x', '[]', '${sealed!.xid}')`,
+      `insert into journal (order_id, version, lane, at, actor, entries, id) overriding system value values ('ord_99', 1, 9, now(), 'x', '[]', 5)`,
     );
     await run(database, "update seals set hash = md5('x') where lane = 3 and block = 0");
     await run(database, "delete from seals where lane = 2 and block = 0");
@@ -125,15 +145,15 @@ test("a row edited, taken, slipped in, and a seal rewritten are each found", () 
       /lane 4 block 0: a row was changed after it was sealed: 4 rows of 4 orders, ord_14 ord_19 ord_4/,
     );
     assert.match(found.join("\n"), /lane 1 block 0: 4 rows were sealed, 3 are there/);
-    assert.match(found.join("\n"), /lane 9 block none: 1 rows below xid \d+ are in no block: ord_99/);
+    assert.match(found.join("\n"), /lane 9 block none: 1 rows below number \d+ are in no block: ord_99/);
     assert.match(found.join("\n"), /lane 3 block 0: a row was changed/);
     assert.match(
       found.join("\n"),
       /lane 3 block 1: a row was changed/,
       "the next block names the hash before it",
     );
-    assert.match(found.join("\n"), /lane 2 block 1: follows block -1; covers xids from \d+/);
-    assert.match(found.join("\n"), /lane 2 block none: 4 rows below xid \d+ are in no block/);
+    assert.match(found.join("\n"), /lane 2 block 1: follows block -1; covers rows from \d+/);
+    assert.match(found.join("\n"), /lane 2 block none: 4 rows below number \d+ are in no block/);
   }));
 
 test("the service seals what is there when it starts, and what came until it stops", () =>
