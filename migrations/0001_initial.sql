@@ -142,7 +142,8 @@ create table outbox (
   client_id text collate "C",            -- whose order; null for channels
   doc json not null,                     -- the order as asked, or the channel
   events json not null                   -- [{ version, type, at, …patch }]: packed, unfolded by relay/events.ts
-) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
+  toast_tuple_target = 8160);            -- short-lived rows of 2 KB: compressing them was half of the insert
 
 create table lanes (                     -- who relays each lane: fenced by epoch, as owners are
   lane smallint primary key,

@@ -91,7 +91,7 @@ export interface AttemptChange {
   release: boolean;
 }
 
-/** `base` holds in any case (null: nothing changes), `granted` if the units are granted (null: none are wanted). */
+/** Two futures, each whole: `granted` if the units are granted (null: none are wanted), else `base` (null: nothing changes). */
 export interface Decision {
   base: Change | null;
   granted: Change | null;

@@ -6,41 +6,81 @@ import { statement } from "../platform/database.ts";
  * round trip and one transaction, whatever the batch's size. All that follows a guard is derived from the rows that
  * passed it (`cur`), never from what came in. Locks: owner (key share), orders by id, allotments by slot id.
  *
- * An order comes with two futures: `b_…` holds in any case, `g_…` if the units that it wants are granted; events and entries
- * of `g_…` follow those of `b_…`. Input is one JSON text per kind of row: json_to_recordset is estimated at 100 rows, so
- * that CTEs are hash-joined and tables are reached by primary key, with one plan for all batch sizes.
+ * An order comes with two futures: `b_…` holds in any case, `g_…` (whole, not on top of the other) if the units that it
+ * wants are granted. Input comes as columns (platform/columns.ts), joined to a hint of how
+ * many rows they are (`taken_for_ten`), so that one plan is good for all batch sizes.
  */
 
-const futures = ["b", "g"]
-  .map(
-    (
-      f,
-    ) => `${f}_version int, ${f}_status text, ${f}_owned boolean, ${f}_deadline timestamptz, ${f}_state json,
-    ${f}_saga json, ${f}_events json, ${f}_entries json`,
-  )
-  .join(", ");
+/** A column of the input: its name and its array type. store.ts encodes them in this order. */
+type Column = readonly [name: string, type: string];
 
-const orderInput = (extra: string) => `
+const future = (f: "b" | "g"): readonly Column[] => [
+  [`${f}_version`, "int"],
+  [`${f}_status`, "text"],
+  [`${f}_owned`, "boolean"],
+  [`${f}_deadline`, "timestamptz"],
+  [`${f}_state`, "json"],
+  [`${f}_saga`, "json"],
+  [`${f}_events`, "json"],
+  [`${f}_entries`, "json"],
+];
+
+const common: readonly Column[] = [
+  ["id", "text"],
+  ["at", "timestamptz"],
+  ["actor", "text"],
+  ["source", "text"],
+  ["takes", "boolean"],
+  ...future("b"),
+  ...future("g"),
+];
+
+export const insertColumns: readonly Column[] = [
+  ...common,
+  ["lane", "int"],
+  ["key", "uuid"],
+  ["body", "uuid"],
+  ["client_id", "text"],
+  ["doc", "json"],
+  ["contact", "json"],
+];
+
+export const advanceColumns: readonly Column[] = [...common, ["expected", "int"], ["intent", "boolean"]];
+
+export const attemptColumns: readonly Column[] = [
+  ["i", "int"],
+  ["leg", "int"],
+  ["attempt", "int"],
+  ["channel", "text"],
+  ["slot_id", "text"],
+  ["units", "int"],
+  ["booking", "text"],
+  ["ref", "text"],
+  ["partner", "text"],
+  ["decision", "json"],
+  ["release", "boolean"],
+];
+
+const unnest = (columns: readonly Column[], first: number): string =>
+  `unnest(${columns.map(([, type], index) => `$${first + index}::${type}[]`).join(", ")})`;
+
+const names = (columns: readonly Column[]): string => columns.map(([name]) => name).join(", ");
+
+/** $1 owner, $2 epoch, then the orders' columns. `i` counts from 0, as the arrays of store.ts do. */
+const orderInput = (columns: readonly Column[]) => `
 me as materialized (
   select 1 from owners where id = $1 and epoch = $2 for key share
 ), input as materialized (
-  select * from json_to_recordset($3::json) as r(
-    i int, id text, at timestamptz, actor text, source text, takes boolean, ${extra}, ${futures})
+  select r.*, r.place - 1 as i
+  from ${unnest(columns, 3)} with ordinality as r(${names(columns)}, place), taken_for_ten()
 )`;
 
-const attemptInput = (name: string, param: string) => `
+const attemptInput = (name: string, first: number) => `
 ${name} as materialized (
-  select a.*, c.id as order_id, c.at from json_to_recordset(${param}::json) as a(
-    i int, leg smallint, attempt smallint, channel text, slot_id text, units int, booking text, ref text,
-    partner text, decision json, release boolean)
+  select a.*, c.id as order_id, c.at
+  from (select r.* from ${unnest(attemptColumns, first)} as r(${names(attemptColumns)}), taken_for_ten()) a
   join cur c on c.i = a.i
 )`;
-
-/** Two JSON arrays as text, one after the other; either may be missing. */
-const concatenated = (granted: string, first: string, second: string) => `
-  case when not ${granted} or ${second} is null then ${first}
-       when ${first} is null then ${second}
-       else (left(${first}::text, -1) || ',' || substr(${second}::text, 2))::json end`;
 
 // What became of each order: one of its futures.
 const decidedFutures = `
@@ -52,8 +92,8 @@ changed as materialized (
     case when granted then g_deadline else b_deadline end as deadline,
     case when granted then g_state else b_state end as state,
     case when granted then g_saga else b_saga end as saga,
-    ${concatenated("granted", "b_events", "g_events")} as events,
-    ${concatenated("granted", "b_entries", "g_entries")} as entries
+    case when granted then g_events else b_events end as events,
+    case when granted then g_entries else b_entries end as entries
   from decided d where granted or b_version is not null
 )`;
 
@@ -67,26 +107,28 @@ new_attempts as (
   select id, version, lane, at, actor, source, entries from changed where entries is not null
 ), sent as (
   insert into outbox (lane, subject, client_id, doc, events)
-  select lane, id, client_id, doc, events from changed where events is not null order by i
+  select lane, id, client_id, doc, events from changed where events is not null
 )`;
 
 // One row for the guard itself (so that "not mine any more" and "nothing passed" differ), one per order, one per slot.
 const answer = `
-select 'owner' as kind, null::int as i, null as id, null::boolean as granted, null::int as reserved, null::int as sellable from me
+select 'owner' as kind, null::bigint as i, null as id, null::boolean as granted, null::int as reserved, null::int as sellable from me
 union all select 'order', i, null, granted, null, null from decided
 union all select 'slot', null, slot_id, null, reserved, sellable from slots_now`;
 
-/** $1 owner, $2 epoch, $3 orders, $4 units wanted. Keys that exist already are left out of the answer: replays (I6). */
+const insertWants = 3 + insertColumns.length;
+
+/** Orders, then the units that they want. Keys that exist already are left out of the answer: replays (I6). */
 export const insertOrders = statement(
   "orders_insert",
-  `with ${orderInput("lane smallint, key uuid, body uuid, client_id text, doc json, contact json")},
+  `with ${orderInput(insertColumns)},
 keys as (
   insert into idempotency_keys (key_hash, order_id, body_hash)
   select key, id, body from input where exists (select from me) order by key
   on conflict do nothing returning order_id
 ), cur as materialized (
   select input.* from input join keys k on k.order_id = input.id
-), ${attemptInput("wanted", "$4")},
+), ${attemptInput("wanted", insertWants)},
 released as (select null::text as slot_id, 0 as units where false),
 ${grantUnits}, ${decidedFutures},
 stored as (
@@ -97,19 +139,23 @@ stored as (
 ), ${consequences}${answer}`,
 );
 
+const advanceWants = 3 + advanceColumns.length;
+const advanceChanges = advanceWants + attemptColumns.length;
+const advanceReports = advanceChanges + attemptColumns.length;
+
 /**
- * $1 owner, $2 epoch, $3 orders, $4 units wanted, $5 changes of attempts, $6 callbacks. A row passes when the order is at
- * the version expected and, unless it is an intent (cancel, callback, timer: anyone's), owned by this process (I8).
+ * Orders, the units that they want, changes of their attempts, and reports (JSON: few). A row passes when the order is at
+ * the version expected and, unless it is an intent (cancel, report, timer: anyone's), owned by this process (I8).
  */
 export const advanceOrders = statement(
   "orders_advance",
-  `with ${orderInput("expected int, intent boolean")},
+  `with ${orderInput(advanceColumns)},
 cur as materialized (
   select input.*, o.lane, o.client_id, o.doc
   from input join orders o on o.id = input.id
   where o.version = input.expected and (input.intent or o.owner_id = $1) and exists (select from me)
   order by o.id for update of o
-), ${attemptInput("wanted", "$4")}, ${attemptInput("attempt_changes", "$5")},
+), ${attemptInput("wanted", advanceWants)}, ${attemptInput("attempt_changes", advanceChanges)},
 released_attempts as (
   update attempts a set held = false, booking = x.booking
   from attempt_changes x
@@ -128,9 +174,9 @@ stored as (
 ), reported as (
   insert into channel_callbacks (channel_id, callback_id, order_id, leg, attempt, kind, doc, outcome)
   select r.channel, r.callback, r.order_id, r.leg, r.attempt, r.kind, r.doc, r.outcome
-  from json_to_recordset($6::json) as r(
+  from json_to_recordset($${advanceReports}::json) as r(
     i int, channel text, callback text, order_id text, leg smallint, attempt smallint, kind text, doc json, outcome text)
-  where r.i is null or exists (select from cur c where c.i = r.i)
+  where exists (select from cur c where c.i = r.i)
   on conflict (channel_id, callback_id) do update set outcome = excluded.outcome where channel_callbacks.outcome = 'kept'
 ), ${consequences}${answer}`,
 );

@@ -5,7 +5,6 @@ import {
   type AttemptChange,
   type AttemptRecord,
   type Carried,
-  type Change,
   type Decision,
   type JournalEntry,
   noUnits,
@@ -52,7 +51,10 @@ export function decideIntake(doc: OrderDoc, routed: RoutedFor, nowMs: number): D
     nowMs,
   );
   if (routed.kind === "none_now") return { ...noUnits, base };
-  return reserved({ doc, id: doc.id, saga: fresh }, base.state, routed.assignment, base, nowMs);
+  return {
+    ...reserved({ doc, id: doc.id, saga: fresh, state: null }, [received], routed.assignment, nowMs),
+    base,
+  };
 }
 
 /** A routing's answer for one order. */
@@ -71,30 +73,24 @@ export function decideReserve(
     const saga = { ...order.saga, undoing: "failing" as const, decision: routed.decision };
     return { ...noUnits, base: change(order, failed(routed.reason, "reserve"), saga, nowMs) };
   }
-  return reserved(order, order.state, routed.assignment, null, nowMs);
+  return { ...reserved(order, [], routed.assignment, nowMs), base: null };
 }
 
+/** The future of an order whose units are granted, after the moves that come before, and the units that it wants. */
 function reserved(
-  order: { id: string; doc: OrderDoc; saga: SagaMemory },
-  before: OrderState,
+  order: Pick<Carried, "id" | "doc" | "saga"> & { state: OrderState | null },
+  before: readonly Move[],
   assignment: Assignment,
-  base: Change | null,
   nowMs: number,
-): Decision {
+): Omit<Decision, "base"> {
   const { candidate, decision, localRef } = assignment;
   const attempt = order.saga.attempts + 1;
   const leg = legOf(candidate, attempt);
   const log = { step: "reserve", outcome: "done", leg: 1, attempt, channel: candidate.channel.id };
-  const moves: Move[] = [{ to: "reserved", legs: [leg], log }];
+  const moves: Move[] = [...before, { to: "reserved", legs: [leg], log }];
   if (localRef !== null) moves.push(...bookedAndConfirmed([{ ...leg, bookingRef: localRef }], log));
   const { decision: _lost, ...saga } = order.saga;
-  const grantedChange = change(
-    { doc: order.doc, state: before },
-    moves,
-    { ...saga, attempts: attempt },
-    nowMs,
-    base?.state ?? null,
-  );
+  const granted = change(order, moves, { ...saga, attempts: attempt }, nowMs);
   const take: Take = {
     leg: 1,
     attempt,
@@ -105,7 +101,7 @@ function reserved(
     bookingRef: localRef,
     decision,
   };
-  return { base, granted: grantedChange, takes: [take], attemptChanges: [] };
+  return { granted, takes: [take], attemptChanges: [] };
 }
 
 function legOf(candidate: Candidate, attempt: number): Leg {

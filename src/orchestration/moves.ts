@@ -46,21 +46,13 @@ interface Versions {
   entries: JournalEntry[];
 }
 
-/**
- * The versions that these moves make, each with its one snapshot event. `told` is the state that the row of events holds
- * before them: their patches say what changed since. Throws on a move that the table refuses: a defect.
- */
-export function moveOn(
-  before: OrderState | null,
-  moves: readonly Move[],
-  atMs: number,
-  told: OrderState | null = null,
-): Versions {
+/** The versions that these moves make, each with its one snapshot event. Throws on a move that the table refuses: a defect. */
+export function moveOn(before: OrderState | null, moves: readonly Move[], atMs: number): Versions {
   const at = new Date(atMs).toISOString();
   const events: PackedEvent[] = [];
   const entries: JournalEntry[] = [];
   let state = before;
-  let packed = told;
+  let packed: OrderState | null = null;
   for (const move of moves) {
     const from = state;
     if (from ? !mayGo(from.status, move.to) : move.to !== "received") {
@@ -125,15 +117,14 @@ function nextState(from: OrderState | null, move: Move, at: string): OrderState 
   };
 }
 
-/** The change that moves make of an order; `told` as in `moveOn`. */
+/** The change that moves make of an order. */
 export function change(
   order: Pick<Carried, "doc"> & { state: OrderState | null },
   moves: readonly Move[],
   saga: SagaMemory,
   nowMs: number,
-  told: OrderState | null = null,
 ): Change {
-  const versions = moveOn(order.state, moves, nowMs, told);
+  const versions = moveOn(order.state, moves, nowMs);
   const { status, legs } = versions.state;
   return {
     ...versions,

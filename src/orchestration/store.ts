@@ -1,6 +1,14 @@
+import {
+  boolColumn,
+  intColumn,
+  jsonColumn,
+  textColumn,
+  timeColumn,
+  uuidColumn,
+} from "../platform/columns.ts";
 import { type Database, type Statement, sqlState } from "../platform/database.ts";
 import type { Actor, ChannelCallback, DecisionView, StoredOrder } from "./api.ts";
-import type { Carried, Change, Decision } from "./carried.ts";
+import type { AttemptChange, Carried, Change, Decision } from "./carried.ts";
 import * as sql from "./commit-sql.ts";
 import type { OrderDoc, OrderState, PersonalData } from "./order.ts";
 
@@ -80,24 +88,22 @@ export interface OwnerIdentity {
 }
 
 export function createOrderStore(database: Database, owner: () => OwnerIdentity): OrderStore {
-  const commit = async (statement: Statement, inputs: readonly unknown[]) => {
+  const commit = (statement: Statement, columns: readonly unknown[]) => {
     const { id, epoch } = owner();
-    const params = [id, epoch, ...inputs.map((rows) => JSON.stringify(rows))];
-    return retryDeadlock(() => database.run<AnswerRow>(statement, params));
+    return retryDeadlock(() => database.run<AnswerRow>(statement, [id, epoch, ...columns]));
   };
   return {
     async insert(orders) {
-      const rows = await commit(sql.insertOrders, [orders.map(newOrderRow), takeRows(orders)]);
+      const rows = await commit(sql.insertOrders, [...newOrderColumns(orders), ...takeColumns(orders)]);
       return committed(rows, orders.length, "replay", "stored");
     },
     async advance(writes) {
+      const reports = writes.flatMap((write, i) => (write.report ? [reportRow(write.report, i)] : []));
       const rows = await commit(sql.advanceOrders, [
-        writes.map(writeRow),
-        takeRows(writes),
-        writes.flatMap((write, i) =>
-          write.decision.attemptChanges.map((change) => ({ i, ...change, ref: change.bookingRef })),
-        ),
-        writes.flatMap((write, i) => (write.report ? [reportRow(write.report, i)] : [])),
+        ...writeColumns(writes),
+        ...takeColumns(writes),
+        ...attemptChangeColumns(writes),
+        JSON.stringify(reports),
       ]);
       return committed(rows, writes.length, "lost", "base");
     },
@@ -132,65 +138,84 @@ function committed<Missing, Base>(
   return { owner, outcomes, slots };
 }
 
-const newOrderRow = ({ order, decision, keyHash, bodyHash, by }: NewOrder, i: number) => ({
-  i,
-  id: order.id,
-  at: order.doc.createdAt,
-  actor: by.actor,
-  source: by.source,
-  takes: decision.granted !== null,
-  lane: order.lane,
-  key: keyHash,
-  body: bodyHash,
-  client_id: order.clientId,
-  doc: order.doc,
-  contact: order.personal,
-  ...future("b", decision.base),
-  ...future("g", decision.granted),
-});
+/** The columns of insertColumns, in its order. */
+const newOrderColumns = (rows: readonly NewOrder[]): Buffer[] => [
+  ...commonColumns(rows, (row) => Date.parse(row.order.doc.createdAt)),
+  intColumn(rows.map((row) => row.order.lane)),
+  uuidColumn(rows.map((row) => row.keyHash)),
+  uuidColumn(rows.map((row) => row.bodyHash)),
+  textColumn(rows.map((row) => row.order.clientId)),
+  jsonColumn(rows.map((row) => row.order.doc)),
+  jsonColumn(rows.map((row) => row.order.personal)),
+];
 
-const writeRow = ({ order, decision, by, intent }: OrderWrite, i: number) => ({
-  i,
-  id: order.id,
-  at: (decision.base ?? decision.granted)?.state.updatedAt ?? order.state.updatedAt,
-  actor: by.actor,
-  source: by.source,
-  takes: decision.granted !== null,
-  expected: order.state.version,
-  intent,
-  ...future("b", decision.base),
-  ...future("g", decision.granted),
-});
+/** The columns of advanceColumns, in its order. */
+const writeColumns = (rows: readonly OrderWrite[]): Buffer[] => [
+  ...commonColumns(rows, ({ decision, order }) =>
+    Date.parse(((decision.base ?? decision.granted)?.state ?? order.state).updatedAt),
+  ),
+  intColumn(rows.map((row) => row.order.state.version)),
+  boolColumn(rows.map((row) => row.intent)),
+];
 
-const future = (prefix: "b" | "g", change: Change | null) =>
-  change && {
-    [`${prefix}_version`]: change.state.version,
-    [`${prefix}_status`]: change.state.status,
-    [`${prefix}_owned`]: change.owned,
-    [`${prefix}_deadline`]: change.deadlineMs === null ? null : new Date(change.deadlineMs).toISOString(),
-    [`${prefix}_state`]: change.state,
-    [`${prefix}_saga`]: change.saga,
-    [`${prefix}_events`]: change.events,
-    [`${prefix}_entries`]: change.entries,
-  };
+type AnyWrite = NewOrder | OrderWrite;
 
-const takeRows = (items: readonly { decision: Decision }[]) =>
-  items.flatMap(({ decision }, i) =>
-    decision.takes.map((take) => ({
-      i,
-      leg: take.leg,
-      attempt: take.attempt,
-      channel: take.channelId,
-      slot_id: take.slotId,
-      units: take.units,
-      booking: take.booking,
-      ref: take.bookingRef,
-      decision: take.decision,
-    })),
+const commonColumns = <Row extends AnyWrite>(rows: readonly Row[], atMs: (row: Row) => number): Buffer[] => [
+  textColumn(rows.map((row) => row.order.id)),
+  timeColumn(rows.map(atMs)),
+  textColumn(rows.map((row) => row.by.actor)),
+  textColumn(rows.map((row) => row.by.source)),
+  boolColumn(rows.map((row) => row.decision.granted !== null)),
+  ...futureColumns(rows.map((row) => row.decision.base)),
+  ...futureColumns(rows.map((row) => row.decision.granted)),
+];
+
+const futureColumns = (changes: readonly (Change | null)[]): Buffer[] => [
+  intColumn(changes.map((change) => change?.state.version)),
+  textColumn(changes.map((change) => change?.state.status)),
+  boolColumn(changes.map((change) => change?.owned)),
+  timeColumn(changes.map((change) => change?.deadlineMs)),
+  jsonColumn(changes.map((change) => change?.state)),
+  jsonColumn(changes.map((change) => change?.saga)),
+  jsonColumn(changes.map((change) => change?.events)),
+  jsonColumn(changes.map((change) => change?.entries)),
+];
+
+/** An attempt's part of a row; of takes and of changes each fills what it has. */
+interface AttemptRow extends Pick<AttemptChange, "leg" | "attempt" | "booking" | "bookingRef"> {
+  i: number;
+  channelId?: string;
+  slotId?: string;
+  units?: number;
+  partner?: string | null;
+  decision?: DecisionView;
+  release?: boolean;
+}
+
+/** The columns of attemptColumns, in its order. */
+const attemptColumns = (rows: readonly AttemptRow[]): Buffer[] => [
+  intColumn(rows.map((row) => row.i)),
+  intColumn(rows.map((row) => row.leg)),
+  intColumn(rows.map((row) => row.attempt)),
+  textColumn(rows.map((row) => row.channelId)),
+  textColumn(rows.map((row) => row.slotId)),
+  intColumn(rows.map((row) => row.units)),
+  textColumn(rows.map((row) => row.booking)),
+  textColumn(rows.map((row) => row.bookingRef)),
+  textColumn(rows.map((row) => row.partner)),
+  jsonColumn(rows.map((row) => row.decision)),
+  boolColumn(rows.map((row) => row.release)),
+];
+
+const takeColumns = (rows: readonly AnyWrite[]): Buffer[] =>
+  attemptColumns(rows.flatMap(({ decision }, i) => decision.takes.map((take) => ({ i, ...take }))));
+
+const attemptChangeColumns = (rows: readonly AnyWrite[]): Buffer[] =>
+  attemptColumns(
+    rows.flatMap(({ decision }, i) => decision.attemptChanges.map((changed) => ({ i, ...changed }))),
   );
 
-/** A row without `i` is remembered whatever becomes of the order. */
-const reportRow = ({ channelId, callbackId, orderId, ...report }: ReportRow, i: number | null) => ({
+const reportRow = ({ channelId, callbackId, orderId, ...report }: ReportRow, i: number) => ({
   i,
   channel: channelId,
   callback: callbackId,

@@ -64,13 +64,12 @@ test("a row's patches, one over the other, give the order as it was at each vers
     { to: "booked", legs: [{ ...leg, attempt: 2, bookingRef: "ref" }] },
     { to: "confirmed" },
   ] as const;
-  const base = moveOn(null, [{ to: "received" }], 0);
-  const events = [...base.events, ...moveOn(base.state, moves, 1, base.state).events];
-  const states = moves.map((_, index) => moveOn(base.state, moves.slice(0, index + 1), 1).state);
+  const { events } = moveOn(start, moves, 1);
+  const states = moves.map((_, index) => moveOn(start, moves.slice(0, index + 1), 1).state);
   let state: Readonly<Record<string, unknown>> = {};
   for (const event of events) {
     state = patched(state, event.patch);
-    assert.deepStrictEqual(state, [base.state, ...states][event.version - 1]);
+    assert.deepStrictEqual(state, states[event.version - 2]);
   }
 });
 

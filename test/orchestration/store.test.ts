@@ -116,7 +116,7 @@ test("a write of an epoch that is over does nothing (I8)", async () => {
 test("one order that PostgreSQL refuses fails alone; the others of its batch go through", async () => {
   const orders = [
     submission("ok-1"),
-    submission("poison", { metadata: { text: "a\u0000b" } }),
+    { ...submission("poison"), clientId: "no text of PostgreSQL holds \u0000" },
     submission("ok-2"),
   ];
   const results = await world.orchestration.submit(orders, { waitMs: 2_000 });
