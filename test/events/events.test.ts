@@ -181,6 +181,32 @@ test("a row that steps back behind what its subject reached is set aside, and th
   assert.match(bad[0]!.reason, /version 3 comes after version 4/);
 });
 
+/** The same row with patches that only say what changed; null: the field is gone. */
+function packedTighter(row: EventRow): EventRow {
+  let before: Readonly<Record<string, unknown>> = {};
+  const events = row.events.map((event) => {
+    const patch: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(event.patch)) {
+      if (JSON.stringify(before[name]) !== JSON.stringify(value)) patch[name] = value;
+    }
+    for (const name of Object.keys(before)) if (!(name in event.patch)) patch[name] = null;
+    before = event.patch;
+    return { ...event, patch };
+  });
+  return { ...row, events };
+}
+
+test("patches that hold only what changed, with null for what is gone, unfold to the same events", () => {
+  const full = orderRow(id, 1, 8);
+  const failing = { code: "no_capacity", detail: "full until the window" };
+  Object.assign(full.events[3]!.patch, { reason: failing, bookingRef: "kit-1" });
+  const tight = packedTighter(full);
+  assert.ok(JSON.stringify(tight).length < JSON.stringify(full).length * 0.7);
+  assert.equal(tight.events[4]!.patch.reason, null);
+  assert.equal(validateRow(tight), null);
+  assert.deepEqual(unfold(tight), unfold(full));
+});
+
 test("docs/events.md has an example of each type, and each is valid", () => {
   const text = readFileSync(new URL("../../docs/events.md", import.meta.url), "utf8");
   const examples = [...text.matchAll(/```json\n([\s\S]*?)```/g)].map((match) => JSON.parse(match[1]!));
