@@ -9,6 +9,7 @@ import type { Platform } from "./platform.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
+
 /** Slots with room hold what no run can sell. */
 const plenty = 1_000_000;
 const slotsInPut = 1_000;
@@ -19,16 +20,20 @@ export function roomyWindows(nowMs: number): readonly BenchWindow[] {
 }
 
 const contendedMinutes = 10;
-/** As many as a PUT of capacity per channel and the days ahead allow. */
-const mostContendedWindows = 1_400;
+/** Windows of one network: five days of them. */
+const mostContendedWindows = 720;
 export const contendedOrdersPerWindow = 400;
 /** Of the demand in a contended window, what the usual channels of a type have room for; the rest goes to the reserve. */
 const contendedRoom = 0.6;
 
-/** Windows that fill up: ten minutes each, from the day after tomorrow, enough for `orders` contended ones. */
-export function contendedWindows(nowMs: number, orders: number): readonly BenchWindow[] {
-  const count = Math.min(mostContendedWindows, Math.max(1, Math.ceil(orders / contendedOrdersPerWindow)));
-  return windowsFrom(nextMidnight(nowMs) + dayMs, contendedMinutes * 60_000, count);
+/**
+ * Windows that fill up: ten minutes each, from the day after tomorrow, enough for `orders` contended ones. `turn` counts
+ * networks: each has windows of its own, in which nothing is sold yet.
+ */
+export function contendedWindows(nowMs: number, orders: number, turn: number): readonly BenchWindow[] {
+  const count = Math.min(mostContendedWindows, Math.ceil(orders / contendedOrdersPerWindow));
+  const lengthMs = contendedMinutes * 60_000;
+  return windowsFrom(nextMidnight(nowMs) + dayMs + turn * mostContendedWindows * lengthMs, lengthMs, count);
 }
 
 const nextMidnight = (nowMs: number): number => nowMs - (nowMs % dayMs) + dayMs;
@@ -63,7 +68,9 @@ export function channelCounts(total: number): Readonly<Record<ChannelType, numbe
 
 export interface NetworkPlan {
   channels: number;
+  /** Given to channels that are new. */
   windows: readonly BenchWindow[];
+  /** Given to all. */
   contended: readonly BenchWindow[];
   shares: Mix["shares"];
 }
@@ -86,7 +93,13 @@ export async function ensureNetwork(
       channels.push(await makeChannel(platform, type, index, random));
     }
   }
-  for (const channel of channels) await putSlots(platform, channel, plan, counts[channel.type]);
+  for (const [index, channel] of channels.entries()) {
+    const slots = [
+      ...(index < there.length ? [] : plan.windows.map((window) => ({ ...window, capacity: plenty }))),
+      ...contendedSlots(channel, plan, counts[channel.type]),
+    ];
+    await putSlots(platform, channel, slots);
+  }
   return channels;
 }
 
@@ -137,22 +150,17 @@ function addresses(type: ChannelType, endpoint: string): object {
   };
 }
 
-async function putSlots(
-  platform: Platform,
-  channel: BenchChannel,
-  plan: NetworkPlan,
-  ofType: number,
-): Promise<void> {
+function contendedSlots(channel: BenchChannel, plan: NetworkPlan, ofType: number): readonly Slot[] {
   const demand = contendedOrdersPerWindow * (plan.shares[channel.type] / 100) * meanUnitsPerOrder;
   const scarce = Math.max(3, Math.round((demand * contendedRoom) / Math.max(1, ofType - 1)));
-  const slots: Slot[] = [
-    ...plan.windows.map((window) => ({ ...window, capacity: plenty })),
-    ...plan.contended.map((window) => ({ ...window, capacity: channel.reserve ? plenty : scarce })),
-  ];
+  return plan.contended.map((window) => ({ ...window, capacity: channel.reserve ? plenty : scarce }));
+}
+
+async function putSlots(platform: Platform, { id }: BenchChannel, slots: readonly Slot[]): Promise<void> {
   const { url, adminKey: key } = platform;
   for (let from = 0; from < slots.length; from += slotsInPut) {
     const body = { slots: slots.slice(from, from + slotsInPut) };
-    await must("PUT", `${url}/v1/channels/${channel.id}/capacity`, { key, body });
+    await must("PUT", `${url}/v1/channels/${id}/capacity`, { key, body });
   }
 }
 

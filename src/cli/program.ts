@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
+import { addBenchCommands } from "./bench.ts";
 
 /** The command was used wrongly; the message says how. Exit code 2. */
 export class UsageError extends Error {}
@@ -45,6 +46,7 @@ export function buildProgram(): { run(argv: readonly string[]): Action } {
   addPlatformCommands(program, does);
   addKeyCommands(program, does);
   addOtherCommands(program, does);
+  addBenchCommands(program, { does, whole: integerOption, positive: positiveNumber });
   return {
     async run(argv) {
       await program.parseAsync(argv as string[]);

@@ -24,7 +24,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   gateway: ["orchestration", "capacity", "read-model", "relay/api.ts"],
   check: ["orchestration", "bus", "relay", "channels/protocol.ts"],
   demo: ["check", "orchestration", "capacity", "channels", "cli"],
-  cli: ["check", "demo", "gateway", "capacity", "channels", "app.ts", "roles.ts"],
+  cli: ["bench", "check", "demo", "gateway", "capacity", "channels", "app.ts", "roles.ts"],
 };
 
 export interface RuntimeImport {
