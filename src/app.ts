@@ -71,14 +71,15 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const common = { database, clock, ids, log, metrics, config };
 
   const bus = createEventLog({ database });
-  const capacity = createCapacity(common);
-  const channels = createChannels({ clock, log, metrics, secretOf: (id) => capacity.callbackSecret(id) });
   const relay = createRelay({ ...common, bus, holder: ids.create("own", clock.nowMs()) });
+  const onCommitted = () => relay.poke();
+  const capacity = createCapacity({ ...common, onCommitted });
+  const channels = createChannels({ clock, log, metrics, secretOf: (id) => capacity.callbackSecret(id) });
   const orchestration = createOrchestration({
     ...common,
     capacity,
     channels,
-    onCommitted: () => relay.poke(),
+    onCommitted,
     random,
     exclusive,
   });

@@ -23,6 +23,8 @@ export interface CapacityDependencies {
   clock: Clock;
   ids: Ids;
   log: Log;
+  /** Something was committed: the relay may look (a hint). */
+  onCommitted?(): void;
   /** How often the whole network is read anew, for what other processes changed. 0: never. */
   refreshMs?: number;
 }
@@ -96,7 +98,9 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
 type Changes = Pick<CapacityApi, "createChannel" | "patchChannel" | "putCapacity">;
 
 /** The writers: each change is one transaction with its event and its journal row. */
-function channelChanges({ database, clock, ids }: CapacityDependencies, network: Network): Changes {
+function channelChanges(dependencies: CapacityDependencies, network: Network): Changes {
+  const { database, clock, ids, onCommitted } = dependencies;
+
   async function tell(
     tx: Executor,
     channel: Channel,
@@ -117,6 +121,7 @@ function channelChanges({ database, clock, ids }: CapacityDependencies, network:
   }
 
   async function remember(channel: Channel): Promise<void> {
+    onCommitted?.();
     network.replaceChannel(channel, await store.readSlots(database, channel.id, clock.nowMs(), endOfTimeMs));
   }
 
