@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
 import pg from "pg";
 import { sealRule, stretches } from "../../src/check/rules-audit.ts";
 import { inSnapshot } from "../../src/check/snapshot.ts";
@@ -10,13 +10,16 @@ import { type Database, statement } from "../../src/platform/database.ts";
 import { createLog } from "../../src/platform/log.ts";
 import { type TestDatabase, testDatabase } from "../support/postgres.ts";
 
+let at: TestDatabase;
+before(async () => {
+  at = await testDatabase();
+});
+after(() => at.close());
+
+/** A database whose journal is empty. */
 async function withDatabase(work: (at: TestDatabase) => Promise<void>): Promise<void> {
-  const at = await testDatabase();
-  try {
-    await work(at);
-  } finally {
-    await at.close();
-  }
+  await at.database.run(statement("", "truncate journal, seals"));
+  await work(at);
 }
 
 const insertRows = (first: number, last: number, lanes = 4) =>
