@@ -13,6 +13,8 @@ export interface Placed {
   id: string | null;
   /** Whether the answer said that the order could not be fulfilled. */
   unfulfillable: boolean;
+  /** Its last answer's HTTP status; null: none came. */
+  lastStatus: number | null;
   /** `accepted`: the platform said that the order is being or has been cancelled, so it must end so. */
   cancel: "none" | "unanswered" | "accepted" | "too_late";
 }
@@ -50,7 +52,7 @@ type Result = {
 
 export function createCustomer(client: Client, plan: RoundPlan, recordFile: string): Customer {
   const placed = plan.orders.map(
-    (planned): Placed => ({ planned, id: null, unfulfillable: false, cancel: "none" }),
+    (planned): Placed => ({ planned, id: null, unfulfillable: false, lastStatus: null, cancel: "none" }),
   );
   const wrong: string[] = [];
   const waiting = new Set<() => void>();
@@ -89,6 +91,7 @@ export function createCustomer(client: Client, plan: RoundPlan, recordFile: stri
   async function place(one: Placed, mode = one.planned.mode): Promise<"new" | "replayed" | null> {
     const headers = { "idempotency-key": one.planned.key, ...preferring(mode) };
     const answer = await client.send<OrderView & Problem>("POST", "/v1/orders", one.planned.body, headers);
+    one.lastStatus = answer?.status ?? null;
     if (answer === null) return null;
     const { status, body } = answer;
     note(one, status < 300 ? { status, order: body } : { status, problem: body });
@@ -158,7 +161,10 @@ export function createCustomer(client: Client, plan: RoundPlan, recordFile: stri
         if (again[index] !== "replayed")
           wrong.push(`${one.planned.key} is ${one.id}, and was not known again: ${again[index]}`);
       });
-      for (const one of placed) if (one.id === null) wrong.push(`${one.planned.key} was never answered`);
+      for (const one of placed) {
+        if (one.id === null)
+          wrong.push(`${one.planned.key} never got an order; its last answer: ${one.lastStatus}`);
+      }
       return {
         unanswered: unanswered.length,
         replayed: answers.filter((answer) => answer === "replayed").length,

@@ -39,9 +39,17 @@ const line = (report: RoundReport): string => {
     `all ended ${String(settledMs).padStart(6)} ms later`,
     ended.join(", "),
     ...(wasted === 0 ? [] : [`cooked for nothing ${wasted}`]),
-    ...wrong.map((what) => `\n    WRONG ${what}`),
+    ...shortened(wrong).map((what) => `\n    WRONG ${what}`),
   ].join("  ");
 };
+
+const maxShown = 10;
+
+/** The first of many: what goes wrong with all orders of a round need not be said of each. */
+function shortened(wrong: readonly string[]): readonly string[] {
+  const left = wrong.length - maxShown;
+  return left <= 0 ? wrong : [...wrong.slice(0, maxShown), `… and ${left} more`];
+}
 
 console.log(
   `${options.rounds} rounds of ${options.orders} orders, ${options.trouble * 100} % of partner calls in trouble, seed ${options.seed}`,
@@ -58,7 +66,7 @@ console.log(
     `events told again after a resumption: ${report.repeatedEvents}`,
     `uoop check: ${report.check.findings.length} rules, ${report.check.ok ? "all hold" : "BROKEN"}`,
     ...report.check.notes.map((note) => `note: ${note}`),
-    ...report.wrong.map((what) => `WRONG ${what}`),
+    ...shortened(report.wrong).map((what) => `WRONG ${what}`),
     report.wrong.length === 0 ? "ok" : `data and logs are kept in ${report.folder}`,
   ].join("\n"),
 );

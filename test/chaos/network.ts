@@ -62,7 +62,7 @@ const examples: readonly Example[] = [
 ];
 
 /** Calls are given up soon, so that an unanswered one costs a round little. */
-const bookTimeoutMs = 400;
+const bookTimeoutMs = 1_000;
 
 /**
  * How partners misbehave: of the calls, `trouble` (0 to 1) are refused (half of that), never answered (a third) or
