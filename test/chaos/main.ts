@@ -6,14 +6,25 @@ import { parseArgs } from "node:util";
 import { runChaos } from "./chaos.ts";
 import type { RoundReport } from "./round.ts";
 
+const usage = `Usage: npm run chaos -- [--rounds 50] [--orders 200] [--seed N] [--trouble 0.2]
+  --rounds   kills, at least
+  --orders   orders in flight at each
+  --seed     repeats the circumstances of an earlier run
+  --trouble  share of partner calls that are refused, fail or are never answered`;
+
 const { values } = parseArgs({
   options: {
+    help: { type: "boolean", default: false },
     rounds: { type: "string", default: "50" },
     orders: { type: "string", default: "200" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     trouble: { type: "string", default: "0.2" },
   },
 });
+if (values.help) {
+  console.log(usage);
+  process.exit(0);
+}
 const options = {
   rounds: Number(values.rounds),
   orders: Number(values.orders),
@@ -21,7 +32,7 @@ const options = {
   trouble: Number(values.trouble),
 };
 if (Object.values(options).some((value) => !Number.isFinite(value) || value < 0) || options.trouble > 1) {
-  console.error("Usage: npm run chaos -- [--rounds 50] [--orders 200] [--seed N] [--trouble 0.2]");
+  console.error(usage);
   process.exit(2);
 }
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
