@@ -38,6 +38,7 @@ export async function start(options: { roles?: string }): Promise<number> {
     console.log("Stopping: what is under way is finished first (Ctrl-C again ends it at once).");
   } catch (error) {
     if (!asked.signal.aborted) throw clearer(error, config);
+    console.log("Stopped before it was ready.");
   } finally {
     await stopEverything(running, log);
     clearInterval(alive);

@@ -49,8 +49,10 @@ export function openDatabase(url: string, options: { connections: number; applic
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
   });
-  // A dropped idle connection is replaced at the next use; the error that matters comes with the statement.
+  // A dropped connection is replaced at the next use; the error that matters comes with the statement. The pool listens
+  // to its idle connections only: one that a transaction holds between two statements would end the process.
   pool.on("error", () => undefined);
+  pool.on("connect", (client) => client.on("error", () => undefined));
   let statementsSent = 0;
 
   const runOn = (target: pg.Pool | pg.PoolClient): Executor => ({
@@ -77,9 +79,9 @@ export function openDatabase(url: string, options: { connections: number; applic
       });
       let broken: Error | undefined;
       try {
-        await client.query("begin");
+        await control(client, "begin");
         const answer = await work(runOn(client));
-        await client.query("commit");
+        await control(client, "commit");
         return answer;
       } catch (error) {
         await client.query("rollback").catch((cause: unknown) => {
@@ -95,6 +97,14 @@ export function openDatabase(url: string, options: { connections: number; applic
     },
     close: () => pool.end(),
   };
+}
+
+async function control(client: pg.PoolClient, command: "begin" | "commit"): Promise<void> {
+  try {
+    await client.query(command);
+  } catch (error) {
+    throw asUoopError(error, command);
+  }
 }
 
 /** SQLSTATE of an error that PostgreSQL answered with; undefined when no answer came (then the commit is ambiguous). */

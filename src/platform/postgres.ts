@@ -176,8 +176,15 @@ async function prepareFolders(
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   await mkdir(socketFolder, { recursive: true, mode: 0o700 });
-  if (!user) return;
-  await chown(socketFolder, user.uid, user.gid);
+  const owner = (await stat(socketFolder)).uid;
+  const ours = process.getuid?.() ?? owner;
+  if (owner !== ours && owner !== user?.uid) {
+    throw new Error(
+      `The folder ${socketFolder}, where PostgreSQL's socket goes, belongs to another user. Set DATA_DIR to a shorter path.`,
+    );
+  }
+  await chmod(socketFolder, 0o700);
+  if (user) await chown(socketFolder, user.uid, user.gid);
 }
 
 /** Makes the data folder, whole or not at all: a start that is killed half-way leaves only `postgres.new`. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, readlink, rm, stat } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -69,7 +70,7 @@ async function processesOf(path: string): Promise<readonly string[]> {
 const placeOrder = async (said: string): Promise<{ id: string; status: string }> => {
   const key = (await readFile(join(folder, "api-key"), "utf8")).trim();
   const url = /running at (\S+) /.exec(said)?.[1];
-  const body = /-d '(.*)'/.exec(said)?.[1] ?? "";
+  const body = (/-d '(.*)'/.exec(said)?.[1] ?? "").replace("first-", `${randomUUID()}-`);
   const response = await fetch(`${url}/v1/orders`, {
     method: "POST",
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
@@ -127,6 +128,24 @@ test("killed without warning, the next start takes over what was left running an
   assert.equal(await check.exit, 0, check.text());
   again.child.kill("SIGINT");
   assert.equal(await again.exit, 0);
+  assert.deepEqual(await processesOf(folder), []);
+});
+
+test("when PostgreSQL or the simulator is killed, the platform starts it again and goes on", async () => {
+  const started = uoop(["start"]);
+  const said = await started.until(/-d '.*'\n/);
+  const simulatorPid = (await processesOf(folder)).find((each) => each.includes("simulator"))?.split(" ")[0];
+  process.kill(
+    Number((await readFile(join(folder, "postgres", "postmaster.pid"), "utf8")).split("\n")[0]),
+    "SIGKILL",
+  );
+  process.kill(Number(simulatorPid), "SIGKILL");
+  await started.until(/PostgreSQL ended by itself; starting it again/);
+  await started.until(/the channel simulator ended by itself; starting it again/);
+  let status = "";
+  while (status !== "confirmed") status = (await placeOrder(said).catch(() => ({ status: "" }))).status;
+  started.child.kill("SIGINT");
+  assert.equal(await started.exit, 0, started.text());
   assert.deepEqual(await processesOf(folder), []);
 });
 
