@@ -14,6 +14,7 @@ import {
   runCheck,
   startPlatform,
   startWorld,
+  type Victim,
 } from "./programs.ts";
 import { playRound, type RoundReport, type Scene } from "./round.ts";
 import { createWatcher } from "./watcher.ts";
@@ -26,6 +27,8 @@ export interface ChaosOptions {
   seed: number;
   /** Share of partner calls that are refused, fail or are never answered; 0 to 1. */
   trouble: number;
+  /** Whom the rounds kill, in turn. */
+  victims: readonly Victim[];
   /** Told after each round. */
   onRound(report: RoundReport): void;
 }
@@ -76,7 +79,7 @@ async function play(folder: string, options: ChaosOptions): Promise<ChaosReport>
 
   const rounds: RoundReport[] = [];
   for (let round = 1; round <= options.rounds; round += 1) {
-    const report = await playRound(planRound(random, round, options.orders, Date.now()), scene);
+    const report = await playRound(planRound(random, round, options, Date.now()), scene);
     rounds.push(report);
     options.onRound(report);
   }

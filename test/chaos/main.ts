@@ -4,37 +4,59 @@
  */
 import { parseArgs } from "node:util";
 import { runChaos } from "./chaos.ts";
+import { type Victim, victims } from "./programs.ts";
 import type { RoundReport } from "./round.ts";
 
-const usage = `Usage: npm run chaos -- [--rounds 50] [--orders 200] [--seed N] [--trouble 0.2]
+const usage = `Usage: npm run chaos -- [--rounds 50] [--orders 200] [--seed N] [--trouble 0.2] [--victims main,group]
   --rounds   kills, at least
   --orders   orders in flight at each
   --seed     repeats the circumstances of an earlier run
-  --trouble  share of partner calls that are refused, fail or are never answered`;
+  --trouble  share of partner calls that are refused, fail or are never answered
+  --victims  whom the rounds kill, in turn: main (the main process), group (with PostgreSQL), postgres (that alone)`;
 
-const { values } = parseArgs({
-  options: {
-    help: { type: "boolean", default: false },
-    rounds: { type: "string", default: "50" },
-    orders: { type: "string", default: "200" },
-    seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    trouble: { type: "string", default: "0.2" },
-  },
-});
-if (values.help) {
-  console.log(usage);
-  process.exit(0);
+function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      help: { type: "boolean", default: false },
+      rounds: { type: "string", default: "50" },
+      orders: { type: "string", default: "200" },
+      seed: { type: "string", default: String(Date.now() % 1_000_000) },
+      trouble: { type: "string", default: "0.2" },
+      victims: { type: "string", default: "main,group" },
+    },
+  });
+  const number = (name: "rounds" | "orders" | "seed" | "trouble", most: number): number => {
+    const value = Number(values[name]);
+    if (values[name] === "" || !(value >= 0 && value <= most))
+      throw new Error(`--${name} can't be ${values[name]}`);
+    return value;
+  };
+  const named = values.victims.split(",");
+  const unknown = named.find((one) => !(victims as readonly string[]).includes(one));
+  if (unknown !== undefined) throw new Error(`--victims can't name "${unknown}"`);
+  return {
+    help: values.help,
+    rounds: number("rounds", 100_000),
+    orders: number("orders", 5_000),
+    seed: number("seed", Number.MAX_SAFE_INTEGER),
+    trouble: number("trouble", 1),
+    victims: named as Victim[],
+  };
 }
-const options = {
-  rounds: Number(values.rounds),
-  orders: Number(values.orders),
-  seed: Number(values.seed),
-  trouble: Number(values.trouble),
-};
-if (Object.values(options).some((value) => !Number.isFinite(value) || value < 0) || options.trouble > 1) {
-  console.error(usage);
-  process.exit(2);
+
+function optionsOrExit(): Omit<ReturnType<typeof readOptions>, "help"> {
+  try {
+    const { help, ...options } = readOptions();
+    if (!help) return options;
+    console.log(usage);
+    process.exit(0);
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${usage}`);
+    process.exit(2);
+  }
 }
+
+const options = optionsOrExit();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
 const line = (report: RoundReport): string => {
@@ -43,7 +65,7 @@ const line = (report: RoundReport): string => {
   const ended = Object.entries(ends).map(([status, count]) => `${status} ${count}`);
   return [
     `round ${String(round).padStart(3)}`,
-    `${kills} × ${victim}`.padEnd(9),
+    `${kills} × ${victim}`.padEnd(12),
     `acknowledged ${String(acknowledged).padStart(4)}`,
     `cut off ${String(unanswered).padStart(4)}, of them stored ${String(replayed).padStart(4)}`,
     `ready after ${String(recoveryMs).padStart(5)} ms`,

@@ -33,13 +33,18 @@ const cancelShare = 0.15;
 const killAgainShare = 0.25;
 
 /** A round: the same random sequence gives the same plan (but for the time of day in it). */
-export function planRound(random: Random, round: number, orders: number, nowMs: number): RoundPlan {
+export function planRound(
+  random: Random,
+  round: number,
+  { orders, victims }: { orders: number; victims: readonly Victim[] },
+  nowMs: number,
+): RoundPlan {
   return {
     round,
     orders: Array.from({ length: orders }, (_, index) =>
       planOrder(random, `r${round}-${index}`, index, nowMs),
     ),
-    victim: round % 2 === 1 ? "main" : "group",
+    victim: victims[(round - 1) % victims.length]!,
     killAfterAnswers: pick(random, { min: 0, max: Math.floor(orders * 0.9) }),
     killAfterMs: pick(random, { min: 0, max: 600 }),
     killAgainAfterMs: random() < killAgainShare ? pick(random, { min: 0, max: 2_500 }) : null,

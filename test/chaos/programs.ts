@@ -13,14 +13,18 @@ const main = join(root, "src", "main.ts");
 const startTimeoutMs = 120_000;
 const stopTimeoutMs = 60_000;
 
-/** Whom a kill hits: the main process alone (PostgreSQL lives on), or all that it started too. */
-export type Victim = "main" | "group";
+/**
+ * Whom a kill hits: the main process alone (PostgreSQL lives on), all that it started too, or PostgreSQL alone (the main
+ * process lives on).
+ */
+export const victims = ["main", "group", "postgres"] as const;
+export type Victim = (typeof victims)[number];
 
 /** `uoop start` on a data folder, as a user runs it. */
 export interface Platform {
   readonly url: string;
   readonly pid: number;
-  /** SIGKILL; resolves once the processes are gone. */
+  /** SIGKILL; resolves, where the main process is hit, once it is gone. */
   kill(victim: Victim): Promise<void>;
   /** Ctrl-C; resolves with the exit code. */
   stop(): Promise<number | null>;
@@ -70,9 +74,10 @@ export async function startPlatform(settings: PlatformSettings): Promise<Platfor
     url,
     pid: child.pid!,
     async kill(victim) {
-      const pids = victim === "group" ? processGroup(child.pid!) : [child.pid!];
-      killAtOnce(pids);
-      await exited;
+      const [self, ...others] = processGroup(child.pid!);
+      if (victim !== "postgres") killAtOnce([self!]);
+      if (victim !== "main") killAtOnce(others);
+      if (victim !== "postgres") await exited;
     },
     async stop() {
       child.kill("SIGINT");
