@@ -65,6 +65,9 @@ export interface Stage extends Bench {
   windows: readonly BenchWindow[];
   /** Makes the network this large (it never shrinks). */
   grow(channels: number): Promise<void>;
+  /** Stops the server and its PostgreSQL; `resume` starts them again. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -117,12 +120,14 @@ async function furnish(
   await grow(count);
   const clients = await makeClients(platform, clientCount);
   const load = await startLoad(children);
-  const books = await openBooks(platform.databaseUrl);
+  let books = await openBooks(platform.databaseUrl);
   const roomy: Mix = { seed: options.seed, shares: defaultShares, windows };
   return {
     platform,
     load,
-    books,
+    get books() {
+      return books;
+    },
     progress,
     get channels() {
       return channels;
@@ -137,6 +142,14 @@ async function furnish(
     },
     windows,
     grow,
+    async pause() {
+      await books.close();
+      await platform.stopServer();
+    },
+    async resume() {
+      await platform.startServer();
+      books = await openBooks(platform.databaseUrl);
+    },
     async close() {
       progress.note("stopping");
       await books.close().catch(() => undefined);

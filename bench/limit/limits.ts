@@ -53,8 +53,7 @@ export const measureLimits = {
     if (recording.orders.length === 0)
       throw new Error("No order was recorded: does the platform still write with orders_insert?");
     progress.note("stopping the server; its database goes on alone");
-    await stage.books.close();
-    await platform.stopServer();
+    await stage.pause();
     const postgres = createPostgres({ folder: platform.dataFolder, log: createLog("error") });
     await postgres.start();
     const books = await openBooks(platform.databaseUrl);

@@ -7,6 +7,8 @@ export interface Progress {
   done(name: string, result: RunResult): void;
   /** Something that is not a run of the load. */
   note(text: string): void;
+  /** Changes all the time: shown on a terminal only. */
+  live(text: string): void;
   end(): void;
 }
 
@@ -45,6 +47,7 @@ export function createProgress(out: { isTTY?: boolean; write(text: string): unkn
         `${finished}: ${whole((count * 1_000) / measuredMs)}/s, p50 ${latency.p50Ms.toFixed(1)} ms, p99 ${latency.p99Ms.toFixed(1)} ms`,
       );
     },
+    live,
     note: (text) => (out.isTTY ? live(text) : line(text)),
     end() {
       if (out.isTTY) out.write("\r\x1b[2K");

@@ -1,5 +1,7 @@
 import type { Command } from "commander";
 import type { BenchOptions, BenchReport } from "../../bench/bench.ts";
+import type { SoakOptions } from "../../bench/soak.ts";
+import type { StoredOptions } from "../../bench/stored.ts";
 
 /** Parsers of options, and how a command's exit code is passed on: program.ts has them. */
 interface Wiring {
@@ -59,6 +61,50 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
     10,
     async () => (await import("../../bench/orders.ts")).benchOrders,
   );
+  add(
+    "batch",
+    "orders a second over POST /v1/orders/batch",
+    8,
+    async () => (await import("../../bench/batch.ts")).benchBatch,
+  );
+  add(
+    "gateway",
+    "what the gateway adds to a request",
+    8,
+    async () => (await import("../../bench/gateway.ts")).benchGateway,
+  );
+  add(
+    "reads",
+    "orders by id, alone and beside writes",
+    10,
+    async () => (await import("../../bench/reads.ts")).benchReads,
+  );
+  add(
+    "start",
+    "from the command to the first order confirmed",
+    1,
+    async () => (await import("../../bench/start.ts")).benchStart,
+  );
+  add(
+    "overload",
+    "three times the rate that it can take, and what comes after",
+    60,
+    async () => (await import("../../bench/overload.ts")).benchOverload,
+  );
+  add<SoakOptions>(
+    "soak",
+    "minutes at a steady rate: memory, lag, cost and growth must stay flat",
+    300,
+    async () => (await import("../../bench/soak.ts")).benchSoak,
+  )
+    .option("--minutes <number>", "how long, instead of --seconds", positive)
+    .option("--rate <number>", "orders a second (default: 60 % of what it can take)", positive);
+  add<StoredOptions>(
+    "stored",
+    "the same load on an empty platform and with millions of orders stored",
+    10,
+    async () => (await import("../../bench/stored.ts")).benchStored,
+  ).option("--millions <number>", "orders that are stored, in millions (default 5)", positive);
 }
 
 async function runBench<Extra extends object>(
