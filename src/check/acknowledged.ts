@@ -56,7 +56,7 @@ export async function* readAcknowledged(file: string): AsyncGenerator<readonly N
 }
 
 /** The record, or what is wrong with the line. */
-export function parseRecord(text: string): Acknowledgement | string {
+function parseRecord(text: string): Acknowledgement | string {
   try {
     const record = JSON.parse(text) as Partial<Acknowledgement> | null;
     if (typeof record !== "object" || record === null) return "is not a JSON object";

@@ -36,7 +36,7 @@ export interface DemoOptions {
 }
 
 /** The day that is played when none is named. */
-export const exampleDay = new URL("../../examples/mdrp/0o100t100s1p100", import.meta.url).pathname;
+const exampleDay = new URL("../../examples/mdrp/0o100t100s1p100", import.meta.url).pathname;
 
 /** What a day is made to take when no speed is given. */
 const defaultDaySeconds = 25;

@@ -5,7 +5,7 @@ import type { Point } from "./mdrp.ts";
 const earthRadiusMeters = 6_371_008.8;
 
 /** Where the published planes are laid on the globe (they are anonymised: any place does). Near the equator, so they bend little. */
-export const referencePoint: LatLng = { lat: 25.08, lng: 55.2 };
+const referencePoint: LatLng = { lat: 25.08, lng: 55.2 };
 
 /**
  * Lays a plane in metres on the globe with `origin` at the reference point (equirectangular). Within 20 km of the origin

@@ -46,7 +46,7 @@ export interface Day {
 type Row = Readonly<Record<string, string>>;
 
 /** A table of tab-separated columns under one line of names. Throws a sentence naming the file and line that is wrong. */
-export function parseTable(text: string, file: string, columns: readonly string[]): Row[] {
+function parseTable(text: string, file: string, columns: readonly string[]): Row[] {
   const lines = text.split(/\r?\n/);
   const names = (lines[0] ?? "").split("\t").map((name) => name.trim());
   const missing = columns.filter((column) => !names.includes(column));
@@ -96,7 +96,7 @@ export function parseOrders(text: string): DayOrder[] {
   return orders.sort((one, other) => one.placedAt - other.placedAt);
 }
 
-export const parseRestaurants = (text: string): Restaurant[] =>
+const parseRestaurants = (text: string): Restaurant[] =>
   parseTable(text, "restaurants.txt", ["restaurant", "x", "y"]).map((row) => ({
     name: row.restaurant!,
     ...pointIn(row, "restaurants.txt"),

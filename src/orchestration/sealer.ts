@@ -10,7 +10,7 @@ const sealEveryMs = 5_000;
 const maxRowsPerSeal = 50_000;
 
 /** One journal row as text: what a seal covers. JSON, so that no two rows read the same; times in µs, so in any time zone. */
-export const sealedLine = `json_build_array(j.order_id, j.id, j.version, j.lane, j.xid::text,
+const sealedLine = `json_build_array(j.order_id, j.id, j.version, j.lane, j.xid::text,
   (extract(epoch from j.at) * 1000000)::bigint, j.actor, j.source, j.entries::text)::text`;
 
 /** The rows of a block, in one order whoever asks. */

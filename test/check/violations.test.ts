@@ -231,6 +231,28 @@ test("the check blames no order that nothing was done to", () => {
   assert.equal(report.ok, false);
 });
 
+test("an event that its schema refused is a dead letter in the notes, not a missing event", async () => {
+  const { database } = at;
+  const id = orderId(prefix, 45);
+  await database.run(statement("", `delete from event_log where subject = '${id}' and count = 4`));
+  await database.run(
+    statement(
+      "",
+      `insert into dead_letters (subscriber, event_id, subject, reason, event, attempts) values ('schema', 'e', '${id}', 'no doc', '{}', 1)`,
+    ),
+  );
+  const again = await runCheck({ database, out: () => undefined });
+  const blamed = again.findings
+    .flatMap(({ violations }) => violations)
+    .filter(({ subject }) => subject === id);
+  assert.deepEqual(blamed, []);
+  assert.ok(
+    again.notes.some((note) =>
+      /^1 dead letters of schema wait for an operator, from number \d+ on \(no doc\)$/.test(note),
+    ),
+  );
+});
+
 test("the check finds slots whose sums are wrong", async () => {
   const { database } = at;
   await database.run(statement("", "update allotments set reserved = reserved + 1, sellable = sellable - 1"));
