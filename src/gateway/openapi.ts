@@ -4,7 +4,7 @@ import about from "../../package.json" with { type: "json" };
 import type { App } from "./app.ts";
 
 const description = `Orders go in, food comes out: UOOP routes each order to the fulfillment channel that serves it best, books it and follows it
-to the door. [docs/api.md](https://uoop.dev/docs/api) is the guide; this is the reference.
+to the door. The file docs/api.md is the guide; this is the reference.
 
 Requests carry \`Authorization: Bearer <API key>\`. Errors are \`application/problem+json\` (RFC 9457) with a \`code\`. Times are RFC 3339,
 money is integer minor units with its ISO 4217 currency, lists have cursors.`;

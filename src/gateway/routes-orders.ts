@@ -93,16 +93,13 @@ function placeOrder(app: App, world: GatewayWorld): void {
     const [result] = await orchestration.submit([submission], {
       waitMs: respondAsync ? 0 : config.ANSWER_WITHIN_MS,
     });
-    if (respondAsync) reply.header("preference-applied", "respond-async");
+    if (result!.kind === "refused") throw new UoopError(result!.code, result!.detail);
     if (submission.keyNamespace === "server") reply.header("idempotency-key", submission.idempotencyKey);
-    return answerPlaced(reply, result!, respondAsync);
+    if (result!.replayed) reply.header("idempotency-replayed", "true");
+    if (respondAsync) reply.header("preference-applied", "respond-async");
+    const { order: placed } = result!;
+    return sendOrder(reply, placed, respondAsync ? 202 : answerStatus[placed.status]);
   });
-}
-
-function answerPlaced(reply: FastifyReply, result: SubmitResult, respondAsync: boolean): FastifyReply {
-  if (result.kind === "refused") return sendProblem(reply, new UoopError(result.code, result.detail));
-  if (result.replayed) reply.header("idempotency-replayed", "true");
-  return sendOrder(reply, result.order, respondAsync ? 202 : answerStatus[result.order.status]);
 }
 
 /** Order answers have one form, whatever was asked; with 409 the order is inside the problem. */

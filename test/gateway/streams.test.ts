@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import type { OrderView } from "../../src/orchestration/order.ts";
+import { type Clock, systemClock } from "../../src/platform/clock.ts";
 import type { PlatformEvent } from "../../src/relay/api.ts";
 import { anOrder, clientOf, readStream } from "./client.ts";
 import { keyOf, startFakeWorld } from "./world.ts";
@@ -96,6 +99,50 @@ test("a Last-Event-ID that no stream sent is refused", async () => {
   const call = clientOf(world.url, keyOf.all!);
   const { body } = await call("GET", "/v1/events/stream", undefined, { "last-event-id": "yesterday" });
   assert.equal(body.code, "cursor_invalid");
+});
+
+test("a quiet stream shows that it lives", async () => {
+  const hurried: Clock = { nowMs: systemClock.nowMs, after: (_ms, fn) => systemClock.after(1, fn) };
+  const own = await startFakeWorld({ clock: hurried });
+  const response = await fetch(`${own.url}/v1/events/stream`, {
+    headers: { authorization: `Bearer ${keyOf.all}` },
+  });
+  let text = "";
+  for await (const chunk of response.body!) {
+    text += Buffer.from(chunk).toString();
+    if (text.split("\n\n").filter((block) => block === ":").length >= 3) break;
+  }
+  await own.stop();
+});
+
+test("a client that takes nothing is not buffered for, and is forgotten when it leaves", async () => {
+  const order = await placed();
+  let given = 0;
+  let forgotten = (): void => undefined;
+  const left = new Promise<void>((resolve) => (forgotten = resolve));
+  const event = eventOf({ ...order, metadata: { big: "x".repeat(10_000) } }, 1, "received");
+  async function* endless() {
+    try {
+      for (;;) yield { position: String(++given), event: { ...event } };
+    } finally {
+      forgotten();
+    }
+  }
+  const own = await startFakeWorld();
+  own.feed.subscribe = endless;
+  const { hostname, port } = new URL(own.url);
+  const socket = connect(Number(port), hostname);
+  socket.write(`GET /v1/events/stream HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${keyOf.all}\r\n\r\n`);
+  await once(socket, "readable"); // never read
+  let before = -1;
+  while (given !== before) {
+    before = given;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.ok(given > 0 && given < 5_000, `${given} events of 10 kB were taken for it`);
+  socket.destroy();
+  await left;
+  await own.stop();
 });
 
 test("a stop ends the streams and lets requests under way finish; what comes then is told that it stops", async () => {

@@ -228,7 +228,9 @@ function fakeFeed(world: FakeWorld): GatewayDependencies["feed"] {
 }
 
 /** A gateway over fakes, listening on a free port. */
-export async function startFakeWorld(): Promise<FakeWorld & { url: string; stop(): Promise<void> }> {
+export async function startFakeWorld(
+  change: Partial<GatewayDependencies> = {},
+): Promise<FakeWorld & { url: string; stop(): Promise<void> }> {
   const world = {
     config: { HOST: "127.0.0.1", PORT: 0, ANSWER_WITHIN_MS: 2_000 },
     orders: new Map(),
@@ -256,6 +258,7 @@ export async function startFakeWorld(): Promise<FakeWorld & { url: string; stop(
         .filter(({ id }) => beforeId === undefined || id < beforeId)
         .slice(0, limit),
   };
+  Object.assign(world, change);
   const gateway = createGateway(world);
   await gateway.start();
   return Object.assign(world, { url: gateway.url, stop: () => gateway.stop() });
