@@ -6,7 +6,8 @@ const lags = statement(
     (select count(*) from outbox) as outbox,
     (select next_position - 1 from event_log_head) as head,
     (select json_agg(json_build_object('name', name, 'position', position) order by name) from bus_consumers) as consumers,
-    (select count(*) from orders where status = 'stuck') as stuck`,
+    (select count(*) from orders where status = 'stuck') as stuck,
+    exists (select from owners where lease_until > now()) as alive`,
 );
 const deadLetters = statement(
   "check.dead_letters",
@@ -18,6 +19,7 @@ interface Lags {
   outbox: number;
   head: number;
   stuck: number;
+  alive: boolean;
   consumers: { name: string; position: number }[] | null;
 }
 
@@ -28,6 +30,8 @@ export async function lagNotes(tx: Executor): Promise<string[]> {
     deadLetters,
   );
   const notes: string[] = [];
+  if (lag && !lag.alive)
+    notes.push("no process is at work: due and unowned orders wait for the next start (I1)");
   if (lag && lag.outbox > 0) notes.push(`${lag.outbox} outbox rows are not yet on the bus`);
   for (const { name, position } of lag?.consumers ?? []) {
     if (position < lag!.head) notes.push(`${name} is ${lag!.head - position} events behind the bus (I7)`);

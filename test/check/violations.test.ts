@@ -253,6 +253,17 @@ test("an event that its schema refused is a dead letter in the notes, not a miss
   );
 });
 
+test("on a database that no process works on, the check says that nothing overdue was judged", async () => {
+  const { database } = at;
+  await database.run(statement("", "update owners set lease_until = now() - interval '1 day'"));
+  const again = await runCheck({ database, out: () => undefined });
+  assert.ok(again.notes.some((note) => note.startsWith("no process is at work")));
+  const overdue = again.findings
+    .flatMap(({ violations }) => violations)
+    .filter(({ what }) => / was due at | is gone since /.test(what));
+  assert.deepEqual(overdue, []);
+});
+
 test("the check finds slots whose sums are wrong", async () => {
   const { database } = at;
   await database.run(statement("", "update allotments set reserved = reserved + 1, sellable = sellable - 1"));
