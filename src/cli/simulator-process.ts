@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { createServer } from "node:net";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { CapacityApi } from "../capacity/api.ts";
 import type { Log } from "../platform/log.ts";
 import type { Service } from "../platform/service.ts";
@@ -7,7 +9,8 @@ import { allChannels } from "./example-network.ts";
 
 const stopTimeoutMs = 5_000;
 const startTimeoutMs = 20_000;
-const restartPauseMs = 1_000;
+const retryPauseMs = 500;
+const maxWaitForPortMs = 2_000;
 
 /** What the child says once it listens. */
 export interface SimulatorHello {
@@ -35,9 +38,9 @@ export function createSimulatorProcess(options: {
   let stopped = true;
   let introduceAgain: (() => Promise<void>) | undefined;
 
-  async function launch(port: number): Promise<void> {
+  async function launch(port: number, ...more: readonly string[]): Promise<void> {
     const main = join(import.meta.dirname, "..", "main.ts");
-    const args = [main, "simulator", "--port", String(port), "--data-file", options.dataFile, "--any-port"];
+    const args = [main, "simulator", "--port", String(port), "--data-file", options.dataFile, ...more];
     // Its own process group, so that Ctrl-C reaches us alone: it is ended after the platform has drained.
     const started = spawn(process.execPath, args, {
       detached: true,
@@ -53,15 +56,21 @@ export function createSimulatorProcess(options: {
   }
 
   async function relaunch(): Promise<void> {
-    const port = Number(new URL(url).port);
+    const port = Number(new URL(url).port); // the same: channels' endpoints name it
+    await untilDone("the channel simulator could not be started again", () => launch(port));
+    // A new one must be told again; the database that knows the secrets may be away just now.
+    await untilDone("the channel simulator could not be introduced", async () => introduceAgain?.());
+  }
+
+  async function untilDone(failure: string, work: () => Promise<void>): Promise<void> {
     while (!stopped) {
       try {
-        await launch(port);
-        await introduceAgain?.();
+        await work();
         return;
       } catch (error) {
-        log.error({ err: error }, "the channel simulator could not be started again; trying on");
-        await new Promise((resolve) => setTimeout(resolve, restartPauseMs));
+        if (stopped) return;
+        log.error({ err: error }, `${failure}; trying on`);
+        await pause(retryPauseMs);
       }
     }
   }
@@ -70,7 +79,9 @@ export function createSimulatorProcess(options: {
     name: "simulator",
     async start() {
       stopped = false;
-      await launch(options.port);
+      // One that a killed platform left behind ends by itself within moments; until then it holds port and data file.
+      await untilFree(options.port);
+      await launch(options.port, "--any-port");
     },
     async stop() {
       stopped = true;
@@ -99,6 +110,20 @@ export function createSimulatorProcess(options: {
       await introduceAgain();
     },
   };
+}
+
+/** Waits a short while for the port; one that stays taken belongs to another program. */
+async function untilFree(port: number): Promise<void> {
+  const giveUpAt = performance.now() + maxWaitForPortMs;
+  while (!(await isFree(port)) && performance.now() < giveUpAt) await pause(50);
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once("error", () => resolve(false));
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
+  });
 }
 
 function firstWords(child: ChildProcess): Promise<string> {

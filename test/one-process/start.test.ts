@@ -39,15 +39,21 @@ function uoop(args: readonly string[], env: Readonly<Record<string, string>> = {
   });
   children.push(child);
   let said = "";
+  let heard: () => void = () => undefined;
+  const more = () =>
+    new Promise<void>((resolve) => {
+      heard = resolve;
+    });
   const exit = new Promise<number | null>((resolve) => child.once("close", resolve));
-  for (const stream of [child.stdout, child.stderr])
-    stream?.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+      heard();
+    });
+  }
   const until = async (pattern: RegExp) => {
     while (!pattern.test(said)) {
-      const ended = await Promise.race([
-        exit.then(() => true),
-        once(child.stdout!, "data").then(() => false),
-      ]);
+      const ended = await Promise.race([exit.then(() => true), more().then(() => false)]);
       if (ended && !pattern.test(said)) throw new Error(`it ended without saying ${pattern}:\n${said}`);
     }
     return said;
