@@ -72,6 +72,7 @@ async function gateway(clients: number): Promise<{ url: string; keys: readonly s
     Array.from({ length: clients }, (_, index) => keys.create(`bench-${index}`, ["orders:write"])),
   );
   const orchestration: OrchestrationApi = {
+    admits: () => null,
     submit: async (submissions) =>
       submissions.map((submission) => ({ kind: "order", order: confirmed(submission), replayed: false })),
     cancel: unused,

@@ -1,5 +1,5 @@
-import type { ProblemCode } from "../platform/errors.ts";
-import type { OrderDoc, OrderView, PersonalData } from "./order.ts";
+import type { ProblemCode, UoopError } from "../platform/errors.ts";
+import type { OrderDoc, OrderView, PersonalData, Priority } from "./order.ts";
 
 /** Who did it and from where: goes to the journal. */
 export interface Actor {
@@ -50,6 +50,8 @@ export type CallbackResult =
 
 /** Orders as a context of batch methods over plain data: in one process a direct call, split a remote one. */
 export interface OrchestrationApi {
+  /** Why nothing more is taken from this client now (`overloaded`); null when it is. Costs microseconds: asked before a body is read. */
+  admits(clientId: string, priority: Priority): UoopError | null;
   /**
    * Stores the orders durably and routes them. Each answer comes when its order has been confirmed or has ended, or
    * after `waitMs` (0: as soon as it is stored). Refusals: `idempotency_key_reused`, `window_in_past`, `overloaded`

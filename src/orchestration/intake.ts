@@ -1,14 +1,16 @@
-import { type Batcher, createBatcher } from "../platform/batcher.ts";
+import { type Batcher, createBatcher, type Waiting } from "../platform/batcher.ts";
 import type { Clock } from "../platform/clock.ts";
 import { UoopError } from "../platform/errors.ts";
+import { createFairQueue } from "../platform/fair-queue.ts";
 import { digest, type Ids, laneOfDigest } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
+import { createAdmission } from "./admission.ts";
 import type { Submission } from "./api.ts";
 import { afterDecision, type Carried } from "./carried.ts";
 import { decideIntake, type RoutedFor } from "./decide.ts";
 import { keyDigest } from "./keys.ts";
-import type { OrderDoc } from "./order.ts";
+import type { OrderDoc, Priority } from "./order.ts";
 import type { Committed, NewOrder, OrderStore } from "./store.ts";
 
 /** What intake answers of one submission. A `replay` names the order that the key made before. */
@@ -21,6 +23,8 @@ export type Taken =
 export interface Intake {
   /** Stores one order durably, in the batch that is gathering. Throws `overloaded` when too many wait. */
   take(submission: Submission): Promise<Taken>;
+  /** Why nothing more is taken from this client now; null when it is. */
+  refusal(clientId: string, priority: Priority): UoopError | null;
   drain(): Promise<void>;
   readonly queued: number;
 }
@@ -43,18 +47,33 @@ export interface IntakeDependencies {
 /** Commits under way at once: while one is synced to disk the next is being built. */
 const maxCommits = 2;
 
-const precedence = { express: 0, standard: 1, bulk: 2 } as const;
+/** What each priority gets of intake while all of them wait. */
+const shares: Readonly<Record<Priority, number>> = { express: 16, standard: 4, bulk: 1 };
+/** Who comes first where a batch contends for the last units. */
+const precedence: Readonly<Record<Priority, number>> = { express: 0, standard: 1, bulk: 2 };
 
 export function createIntake(dependencies: IntakeDependencies): Intake {
-  const { maxBatchOrders, maxQueuedOrders } = dependencies;
+  const { clock, maxBatchOrders, maxQueuedOrders } = dependencies;
+  const queue = createFairQueue<Waiting<Submission, Taken>, Priority>({
+    weights: shares,
+    classOf: ({ item }) => item.order.priority,
+    partyOf: ({ item }) => item.clientId,
+  });
+  const admission = createAdmission(queue, clock);
   const batcher: Batcher<Submission, Taken> = createBatcher({
-    run: (submissions) => takeBatch(submissions, dependencies),
+    async run(submissions) {
+      const taken = await takeBatch(submissions, dependencies);
+      admission.served(submissions.length);
+      return taken;
+    },
     maxBatchItems: maxBatchOrders,
     maxRuns: maxCommits,
     maxQueuedItems: maxQueuedOrders,
+    queue,
   });
   return {
     take: (submission) => batcher.submit(submission),
+    refusal: admission.refusal,
     drain: () => batcher.drain(),
     get queued() {
       return batcher.queued;

@@ -47,6 +47,8 @@ const dueEveryMs = 1_000;
 const keptEveryMs = 5_000;
 const orphansEveryMs = 30_000;
 const drainMs = 5_000;
+/** Orders carried in memory at most: about 5 KB each. Stored ones beyond it would wait without anybody who carries them. */
+const maxInMotionOrders = 100_000;
 /** Orders read in one statement when a takeover or a sweep hands them over. */
 const maxReloadOrders = 500;
 
@@ -167,6 +169,11 @@ export class Orchestration implements OrchestrationApi, Service {
       submissions.map((submission) => this.#submitOne(submission, untilMs).catch(asRefusal)),
     );
   }
+
+  admits: OrchestrationApi["admits"] = (clientId, priority) => {
+    if (this.#runner.inMotion < maxInMotionOrders) return this.#intake.refusal(clientId, priority);
+    return new UoopError("overloaded", `${maxInMotionOrders} orders are waiting for their channels.`);
+  };
 
   async #submitOne(submission: Submission, untilMs: number): Promise<SubmitResult> {
     const { clock, metrics } = this.#dependencies;

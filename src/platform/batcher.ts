@@ -1,4 +1,5 @@
 import { UoopError } from "./errors.ts";
+import { createFifo, type Queue } from "./fair-queue.ts";
 
 export interface BatcherOptions<In, Out> {
   /** Does the whole batch; answers in input order. */
@@ -9,6 +10,8 @@ export interface BatcherOptions<In, Out> {
   maxRuns: number;
   /** Items waiting at most; beyond it `submit` refuses with `overloaded` (503), at once. */
   maxQueuedItems: number;
+  /** Who is served next; first come, first served by default. */
+  queue?: Queue<Waiting<In, Out>>;
 }
 
 export interface Batcher<In, Out> {
@@ -18,7 +21,8 @@ export interface Batcher<In, Out> {
   readonly queued: number;
 }
 
-interface Waiting<In, Out> {
+/** An item and who waits for its answer. */
+export interface Waiting<In, Out> {
   item: In;
   resolve: (out: Out) => void;
   reject: (error: unknown) => void;
@@ -30,20 +34,19 @@ interface Waiting<In, Out> {
  * is one batch).
  */
 export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): Batcher<In, Out> {
-  let queue: Waiting<In, Out>[] = [];
+  const queue = options.queue ?? createFifo<Waiting<In, Out>>();
   let running = 0;
   let scheduled = false;
   let idleWaiters: (() => void)[] = [];
 
   const pump = () => {
     scheduled = false;
-    while (running < options.maxRuns && queue.length > 0) {
-      const batch = queue.slice(0, options.maxBatchItems);
-      queue = queue.slice(batch.length);
+    while (running < options.maxRuns && queue.size > 0) {
+      const batch = queue.take(options.maxBatchItems);
       running += 1;
       void execute(batch);
     }
-    if (running === 0 && queue.length === 0) {
+    if (running === 0 && queue.size === 0) {
       for (const wake of idleWaiters) wake();
       idleWaiters = [];
     }
@@ -72,8 +75,8 @@ export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): Batche
 
   return {
     submit(item) {
-      if (queue.length >= options.maxQueuedItems) {
-        return Promise.reject(new UoopError("overloaded", `${queue.length} items are waiting already`));
+      if (queue.size >= options.maxQueuedItems) {
+        return Promise.reject(new UoopError("overloaded", `${queue.size} items are waiting already`));
       }
       return new Promise((resolve, reject) => {
         queue.push({ item, resolve, reject });
@@ -87,7 +90,7 @@ export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): Batche
       });
     },
     get queued() {
-      return queue.length;
+      return queue.size;
     },
   };
 }

@@ -88,6 +88,7 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
     return { kind: "order" as const, order: decided, replayed: false };
   };
   return {
+    admits: () => null,
     submit: async (submissions) => submissions.map(place),
     cancel: async (requests) =>
       requests.map(({ id, clientId }) => {
