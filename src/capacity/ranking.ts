@@ -169,7 +169,7 @@ function score(
   return 1 / (1 + penalty);
 }
 
-export const costOf = (channel: Channel, distanceMeters: number, units: number): number =>
+const costOf = (channel: Channel, distanceMeters: number, units: number): number =>
   Math.round(
     channel.costModel.baseMinor +
       (channel.costModel.perKmMinor * distanceMeters) / 1_000 +

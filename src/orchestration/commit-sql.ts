@@ -35,7 +35,7 @@ const common: readonly Column[] = [
   ...future("g"),
 ];
 
-export const insertColumns: readonly Column[] = [
+const insertColumns: readonly Column[] = [
   ...common,
   ["lane", "int"],
   ["key", "uuid"],
@@ -45,9 +45,9 @@ export const insertColumns: readonly Column[] = [
   ["contact", "json"],
 ];
 
-export const advanceColumns: readonly Column[] = [...common, ["expected", "int"], ["intent", "boolean"]];
+const advanceColumns: readonly Column[] = [...common, ["expected", "int"], ["intent", "boolean"]];
 
-export const attemptColumns: readonly Column[] = [
+const attemptColumns: readonly Column[] = [
   ["i", "int"],
   ["leg", "int"],
   ["attempt", "int"],

@@ -21,9 +21,9 @@ import type { Leg, OrderDoc, OrderState, Reason } from "./order.ts";
  * What an order becomes: pure functions of plain data, no clock, no I/O. Fetch, decide here, write (store.ts).
  */
 
-export const sagaVersion = 1;
+const sagaVersion = 1;
 /** Channels that may refuse before the order fails. */
-export const maxRefusals = 3;
+const maxRefusals = 3;
 /** How long a channel that could not be reached is passed over for this order. */
 const avoidForMs = 30_000;
 

@@ -9,12 +9,7 @@ const undoPatienceMs = 15 * minuteMs;
 const stuckReminderMs = 24 * 60 * minuteMs;
 
 /** When a status is due; order-state.ts says it in words. Null at an end. */
-export function deadlineOf(
-  status: OrderStatus,
-  doc: OrderDoc,
-  legs: readonly Leg[],
-  nowMs: number,
-): number | null {
+function deadlineOf(status: OrderStatus, doc: OrderDoc, legs: readonly Leg[], nowMs: number): number | null {
   if (isEnd(status)) return null;
   switch (status) {
     case "cancelling":

@@ -36,7 +36,7 @@ export const window = (() => {
 
 export const place = { lat: 25.0772, lng: 55.1405 };
 
-export const channelFields = (fields: Partial<Channel> = {}) => ({
+const channelFields = (fields: Partial<Channel> = {}) => ({
   type: "internal_kitchen" as const,
   name: "Kitchen",
   location: { lat: 25.08, lng: 55.14 },
