@@ -1,4 +1,4 @@
-import { type BenchOptions, type BenchReport, reportHead, setStage } from "./bench.ts";
+import { type BenchOptions, type BenchReport, onStage, type ReportHead, type Stage } from "./bench.ts";
 import { measurePhase, type Phase } from "./measure/phase.ts";
 import { createPhases, latencyCells, reportOf } from "./phases.ts";
 import { phaseJson } from "./report/orders-report.ts";
@@ -13,53 +13,55 @@ const thorough = {
 const quick = { sizes: [50], inFlight: [2] } as const;
 
 /** Orders a second over POST /v1/orders/batch. */
-export async function benchBatch(options: BenchOptions): Promise<BenchReport> {
-  const head = reportHead("batch");
+export const benchBatch = (options: BenchOptions): Promise<BenchReport> =>
+  onStage("batch", options, { channels: 12 }, (stage, head) => measureBatch(stage, head, options));
+
+/** The same on a stage that is there. */
+export async function measureBatch(
+  stage: Stage,
+  head: ReportHead,
+  options: BenchOptions,
+): Promise<BenchReport> {
   const plan = options.quick ? quick : thorough;
-  const stage = await setStage(options, { channels: 12 });
-  try {
-    const phases = createPhases(stage);
-    const measureMs = options.seconds * 1_000;
-    await phases.calibrate(options.quick ? 300 : 5_000, options.quick);
-    const measured: { size: number; phase: Phase }[] = [];
-    for (const size of plan.sizes) {
-      for (const inFlight of plan.inFlight) {
-        await settle(stage.books);
-        const phase = await measurePhase(stage, {
-          name: `${size} orders a request, ${inFlight} in flight`,
-          traffic: { kind: "batch", keys: stage.keys, mix: stage.roomy, size },
-          pace: { kind: "closed", inFlight },
-          measureMs,
-        });
-        phases.runs.push(phase.run);
-        measured.push({ size, phase });
-      }
+  const phases = createPhases(stage);
+  const measureMs = options.seconds * 1_000;
+  await phases.calibrate(options.quick ? 300 : 5_000, options.quick);
+  const measured: { size: number; phase: Phase }[] = [];
+  for (const size of plan.sizes) {
+    for (const inFlight of plan.inFlight) {
+      await settle(stage.books);
+      const phase = await measurePhase(stage, {
+        name: `${size} orders a request, ${inFlight} in flight`,
+        traffic: { kind: "batch", keys: stage.keys, mix: stage.roomy, size },
+        pace: { kind: "closed", inFlight },
+        measureMs,
+      });
+      stage.runs.push(phase.run);
+      measured.push({ size, phase });
     }
-    const best = measured.reduce((one, other) =>
-      other.phase.confirmedPerSecond > one.phase.confirmedPerSecond ? other : one,
-    );
-    return await reportOf(stage, head, phases, {
-      lines: [
-        `orders/s over POST /v1/orders/batch: ${whole(best.phase.confirmedPerSecond)}`,
-        "",
-        ...table([
-          ["", "orders/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "server µs", "PostgreSQL µs"],
-          ...measured.map(({ phase }) => [
-            phase.name,
-            whole(phase.confirmedPerSecond),
-            ...latencyCells(phase.run),
-            whole(phase.perOrder.serverMicros),
-            whole(phase.perOrder.postgresMicros),
-          ]),
-        ]),
-      ],
-      json: {
-        ordersPerSecond: best.phase.confirmedPerSecond,
-        size: best.size,
-        phases: measured.map(({ size, phase }) => ({ size, ...phaseJson(phase) })),
-      },
-    });
-  } finally {
-    await stage.close();
   }
+  const best = measured.reduce((one, other) =>
+    other.phase.confirmedPerSecond > one.phase.confirmedPerSecond ? other : one,
+  );
+  return reportOf(stage, head, {
+    lines: [
+      `orders/s over POST /v1/orders/batch: ${whole(best.phase.confirmedPerSecond)}`,
+      "",
+      ...table([
+        ["", "orders/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "server µs", "PostgreSQL µs"],
+        ...measured.map(({ phase }) => [
+          phase.name,
+          whole(phase.confirmedPerSecond),
+          ...latencyCells(phase.run),
+          whole(phase.perOrder.serverMicros),
+          whole(phase.perOrder.postgresMicros),
+        ]),
+      ]),
+    ],
+    json: {
+      ordersPerSecond: best.phase.confirmedPerSecond,
+      size: best.size,
+      phases: measured.map(({ size, phase }) => ({ size, ...phaseJson(phase) })),
+    },
+  });
 }

@@ -1,5 +1,6 @@
 import { createChildren } from "./children.ts";
 import { startLoad } from "./load/load.ts";
+import type { RunResult } from "./load/plan.ts";
 import { openBooks } from "./measure/database.ts";
 import type { Bench } from "./measure/phase.ts";
 import { type BenchWindow, defaultShares, type Mix } from "./mix.ts";
@@ -15,7 +16,9 @@ import { startPlatform } from "./platform.ts";
 import { currentCommit, describeMachine, type Machine } from "./report/machine.ts";
 import { createProgress, type Progress } from "./report/progress.ts";
 
-export const clientCount = 400;
+const clientCount = 400;
+/** Of the orders, those that compete for the last units where that is asked for. */
+export const contendedShare = 0.2;
 
 /** What every bench takes. */
 export interface BenchOptions {
@@ -63,6 +66,9 @@ export interface Stage extends Bench {
   /** A fifth of them compete for the last units; another one for each size of the network. */
   readonly contended: Mix;
   windows: readonly BenchWindow[];
+  /** Every run that sent orders here, and how many were loaded by SQL: what is stored must be the sum of it. */
+  readonly runs: RunResult[];
+  loaded: number;
   /** Makes the network this large (it never shrinks). */
   grow(channels: number): Promise<void>;
   /** Stops the server and its PostgreSQL; `resume` starts them again. */
@@ -95,6 +101,22 @@ export async function setStage(
   } catch (error) {
     await platform.close();
     throw error;
+  }
+}
+
+/** Sets a stage, has `measure` run on it, and takes it down. */
+export async function onStage(
+  name: string,
+  options: BenchOptions,
+  stageOptions: StageOptions,
+  measure: (stage: Stage, head: ReportHead) => Promise<BenchReport>,
+): Promise<BenchReport> {
+  const head = reportHead(name);
+  const stage = await setStage(options, stageOptions);
+  try {
+    return await measure(stage, head);
+  } finally {
+    await stage.close();
   }
 }
 
@@ -137,10 +159,12 @@ async function furnish(
     roomy,
     get contended() {
       if (scarce.length === 0) return roomy;
-      const contended = { share: 0.2, ordersPerWindow: contendedOrdersPerWindow, windows: scarce };
+      const contended = { share: contendedShare, ordersPerWindow: contendedOrdersPerWindow, windows: scarce };
       return { ...roomy, contended };
     },
     windows,
+    runs: [],
+    loaded: 0,
     grow,
     async pause() {
       await books.close();

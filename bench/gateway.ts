@@ -1,8 +1,6 @@
-import { fork } from "node:child_process";
-import { once } from "node:events";
-import { join } from "node:path";
 import { type BenchOptions, type BenchReport, reportHead } from "./bench.ts";
 import { createChildren } from "./children.ts";
+import { type Side, startSide } from "./gateway/side.ts";
 import { type Load, startLoad } from "./load/load.ts";
 import type { Pace, RunResult } from "./load/plan.ts";
 import { nextRunId } from "./measure/phase.ts";
@@ -15,12 +13,6 @@ import { millis, roundedAll, table, whole } from "./report/table.ts";
 
 const thorough = { perSecond: [1_000, 2_500, 5_000], inFlight: 64 } as const;
 const quick = { perSecond: [100], inFlight: 8 } as const;
-
-interface Side {
-  pid: number;
-  url: URL;
-  keys: readonly string[];
-}
 
 interface Measured {
   name: string;
@@ -111,25 +103,6 @@ const wrongAnswers = (rows: readonly Measured[]): readonly string[] =>
       .filter(([status]) => status !== "201")
       .map(([status, count]) => `${name}: ${count} answers were ${status}`),
   );
-
-async function startSide(
-  children: ReturnType<typeof createChildren>,
-  which: "bare" | "gateway",
-): Promise<Side & { stop(): Promise<void> }> {
-  const child = fork(join(import.meta.dirname, "gateway", "server.ts"), [which]);
-  children.add(child, which);
-  const [hello] = (await once(child, "message")) as [{ url: string; keys: readonly string[] }];
-  return {
-    pid: child.pid!,
-    url: new URL(hello.url),
-    keys: hello.keys,
-    async stop() {
-      const ended = once(child, "exit");
-      child.disconnect();
-      await ended;
-    },
-  };
-}
 
 async function send(world: World, side: Side, name: string, pace: Pace): Promise<Measured> {
   const { load, progress, mix, measureMs } = world;

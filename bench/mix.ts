@@ -24,7 +24,7 @@ export const defaultShares: Mix["shares"] = {
   partner_network: 5,
 };
 
-export const itemsPerOrder = 3;
+const itemsPerOrder = 3;
 /** Quantities are 1 or 2 alike. */
 export const meanUnitsPerOrder = itemsPerOrder * 1.5;
 

@@ -54,7 +54,7 @@ export interface BenchChannel {
 }
 
 /** Channels of each type among so many. */
-export function channelCounts(total: number): Readonly<Record<ChannelType, number>> {
+function channelCounts(total: number): Readonly<Record<ChannelType, number>> {
   const partners = Math.max(2, Math.round(total / 6));
   const networks = Math.max(2, Math.round(total / 6));
   const stores = Math.max(2, Math.round(total / 6));

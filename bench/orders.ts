@@ -1,11 +1,19 @@
 import { join } from "node:path";
-import type { BenchOptions, BenchReport, Stage } from "./bench.ts";
-import { reportHead, setStage } from "./bench.ts";
+import {
+  type BenchOptions,
+  type BenchReport,
+  contendedShare,
+  onStage,
+  type ReportHead,
+  type Stage,
+  type StageOptions,
+} from "./bench.ts";
 import { type Limits, measureLimits } from "./limit/limits.ts";
-import type { Pace, RunResult } from "./load/plan.ts";
+import type { Pace } from "./load/plan.ts";
 import type { TableSize } from "./measure/database.ts";
 import { measurePhase, type Phase } from "./measure/phase.ts";
 import type { Mix } from "./mix.ts";
+import { openConnections } from "./phases.ts";
 import { ordersJson, ordersLines } from "./report/orders-report.ts";
 import { settle, type Verification, verify } from "./verify.ts";
 
@@ -28,9 +36,9 @@ const wholePlan = (seconds: number): Plan => ({
   channels: [12, 50],
   captureMs: 3_000,
   limit: {
-    concurrency: [1, 2, 3, 4],
-    batch: [250, 500, 1_000, 2_000],
-    tryOrders: 16_000,
+    concurrency: [1, 2, 4],
+    batch: [500, 1_000, 2_000],
+    tryOrders: 12_000,
     orders: 60_000,
     naiveConnections: [8, 16, 32],
     naiveMs: 5_000,
@@ -56,7 +64,6 @@ const quickPlan = (seconds: number): Plan => ({
 
 /** The open loop runs at this share of the best closed loop for the latency that the report leads with. */
 const steadyShare = 0.6;
-const openConnections = 2_048;
 
 export interface OrdersReport {
   closed: readonly Phase[];
@@ -74,26 +81,30 @@ export interface OrdersReport {
   limits: Limits;
 }
 
+const planOf = ({ quick, seconds }: BenchOptions): Plan => (quick ? quickPlan(seconds) : wholePlan(seconds));
+
+/** The stage that `measureOrders` wants: windows for what a contended phase may take at 12,000 orders a second. */
+export const ordersStage = (options: BenchOptions): StageOptions => {
+  const { channels, measureMs } = planOf(options);
+  return {
+    channels: channels[0],
+    contendedOrders: Math.max(400, Math.ceil(measureMs * 12 * contendedShare)),
+  };
+};
+
 /** Orders a second, latency, and what an order costs, beside the limit of the same SQL. */
-export async function benchOrders(options: BenchOptions): Promise<BenchReport> {
-  const head = reportHead("orders");
-  const plan = options.quick ? quickPlan(options.seconds) : wholePlan(options.seconds);
-  // Windows for what a contended phase may take at 12,000 orders a second.
-  const contendedOrders = options.quick ? 400 : Math.ceil(plan.measureMs * 12 * 0.2);
-  const stage = await setStage(options, { channels: plan.channels[0], contendedOrders });
-  try {
-    const report = await runOrders(stage, plan);
-    const wrong = report.verification.wrong;
-    return {
-      ...head,
-      ok: wrong.length === 0,
-      wrong,
-      lines: ordersLines(report),
-      json: ordersJson(report, head),
-    };
-  } finally {
-    await stage.close();
-  }
+export const benchOrders = (options: BenchOptions): Promise<BenchReport> =>
+  onStage("orders", options, ordersStage(options), (stage, head) => measureOrders(stage, head, options));
+
+/** The same on a stage that is there; it leaves the server stopped. */
+export async function measureOrders(
+  stage: Stage,
+  head: ReportHead,
+  options: BenchOptions,
+): Promise<BenchReport> {
+  const report = await runOrders(stage, planOf(options));
+  const { wrong, ok } = report.verification;
+  return { ...head, ok, wrong, lines: ordersLines(report), json: ordersJson(report, head) };
 }
 
 export const best = (phases: readonly Phase[]): Phase =>
@@ -101,14 +112,13 @@ export const best = (phases: readonly Phase[]): Phase =>
 
 async function runOrders(stage: Stage, plan: Plan): Promise<OrdersReport> {
   const { books, progress } = stage;
-  const runs: RunResult[] = [];
   const phase = async (name: string, pace: Pace, mix: Mix = stage.roomy, measureMs = plan.measureMs) => {
     // Every phase begins behind a checkpoint with nothing waiting: the same page images, nobody else's backlog.
     await settle(books);
     await books.query("checkpoint");
     const traffic = { kind: "orders", keys: stage.keys, mix } as const;
     const done = await measurePhase(stage, { name, traffic, pace, measureMs });
-    runs.push(done.run);
+    stage.runs.push(done.run);
     return done;
   };
   const closedAt = (inFlight: number): Pace => ({ kind: "closed", inFlight });
@@ -138,7 +148,7 @@ async function runOrders(stage: Stage, plan: Plan): Promise<OrdersReport> {
   );
 
   progress.note("checking every order");
-  const verification = await verify(stage.platform, books, { runs, channels: stage.channels });
+  const verification = await verify(stage);
   const tables = await books.tableSizes();
   const limits = await measureLimits.run(stage, recording, plan.limit, top);
   const channels = plan.channels;

@@ -10,9 +10,8 @@ const nearBestInFlight = 256;
 const fewInFlight = 32;
 export const openConnections = 2_048;
 
-/** Runs phases of orders one after the other on a stage, and remembers what was sent. */
+/** Runs phases of orders one after the other on a stage, which remembers what was sent. */
 export interface Phases {
-  readonly runs: RunResult[];
   /** At rest before, then measured. */
   orders(
     name: string,
@@ -24,14 +23,12 @@ export interface Phases {
 }
 
 export function createPhases(stage: Stage): Phases {
-  const runs: RunResult[] = [];
   const phases: Phases = {
-    runs,
     async orders(name, pace, { measureMs, mix = stage.roomy, rested = true, perSecond = false }) {
       if (rested) await settle(stage.books);
       const traffic = { kind: "orders", keys: stage.keys, mix } as const;
       const phase = await measurePhase(stage, { name, traffic, pace, measureMs, perSecond });
-      runs.push(phase.run);
+      stage.runs.push(phase.run);
       return phase;
     },
     async calibrate(measureMs, quick) {
@@ -54,21 +51,14 @@ export const atShare = (phase: Phase, share: number): Extract<Pace, { kind: "ope
 export async function reportOf(
   stage: Stage,
   head: ReportHead,
-  phases: Phases,
   shown: {
     lines: readonly string[];
     json: Readonly<Record<string, unknown>>;
     wrong?: readonly string[];
-    loaded?: number;
   },
 ): Promise<BenchReport> {
   stage.progress.note("checking every order");
-  const loaded = shown.loaded === undefined ? {} : { loaded: shown.loaded };
-  const verification = await verify(stage.platform, stage.books, {
-    runs: phases.runs,
-    channels: stage.channels,
-    ...loaded,
-  });
+  const verification = await verify(stage);
   const wrong = [...(shown.wrong ?? []), ...verification.wrong];
   return {
     ...head,

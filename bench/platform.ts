@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { urlOfFolder } from "../src/platform/postgres.ts";
-import type { Children } from "./children.ts";
+import { type Children, dataFolderOf, postgresPidOf } from "./children.ts";
 
 const main = join(import.meta.dirname, "..", "src", "main.ts");
 /** What `uoop start` calls its database. */
@@ -47,9 +47,8 @@ export interface Platform {
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
   const { children } = options;
   const folder = await mkdtemp(join(options.folder ?? tmpdir(), "uoop-bench-"));
-  const dataFolder = join(folder, "data");
-  const postgresPid = () => readPid(join(dataFolder, "postgres", "postmaster.pid"));
-  children.watchPostgres(postgresPid);
+  children.addFolder(folder);
+  const dataFolder = dataFolderOf(folder);
   const simulator = await startProgram(
     children,
     { args: ["simulator", "--port", "0", "--data-file", join(folder, "simulator.ndjson")], env: {} },
@@ -90,7 +89,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     get serverPid() {
       return server!.child.pid!;
     },
-    postgresPid,
+    postgresPid: () => postgresPidOf(dataFolder),
     simulatorUrl: simulator.said,
     simulatorPid: simulator.child.pid!,
     dataFolder,
@@ -102,6 +101,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       await stopServer();
       await simulator.stop();
       await rm(folder, { recursive: true, force: true });
+      children.forgetFolder(folder);
     },
   };
 }
@@ -125,7 +125,7 @@ export async function startProgram(
     stdio: ["ignore", "pipe", openSync(logFile, "a")],
     env: programEnvironment(env),
   });
-  children.add(child, args[0]!);
+  children.add(child);
   const said = await firstMatch(child, pattern, logFile);
   return {
     child,
@@ -164,13 +164,4 @@ async function firstMatch(child: ChildProcess, pattern: RegExp, logFile: string)
     throw new Error(`uoop was not ready within ${startLimitMs / 1_000} s; its log is ${logFile}`);
   });
   return Promise.race([found, late]);
-}
-
-function readPid(file: string): number | undefined {
-  try {
-    const pid = Number(readFileSync(file, "utf8").split("\n")[0]);
-    return Number.isInteger(pid) && pid > 0 ? pid : undefined;
-  } catch {
-    return undefined;
-  }
 }

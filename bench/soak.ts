@@ -1,4 +1,4 @@
-import { type BenchOptions, type BenchReport, reportHead, setStage } from "./bench.ts";
+import { type BenchOptions, type BenchReport, onStage, type ReportHead, type Stage } from "./bench.ts";
 import type { Pace } from "./load/plan.ts";
 import type { Books } from "./measure/database.ts";
 import type { Phase } from "./measure/phase.ts";
@@ -28,55 +28,57 @@ interface Part {
 }
 
 /** Minutes at a steady rate: memory, latency, cost and bytes an order must not grow. */
-export async function benchSoak(options: BenchOptions & SoakOptions): Promise<BenchReport> {
-  const head = reportHead("soak");
-  const stage = await setStage(options, { channels: 12 });
-  try {
-    const phases = createPhases(stage);
-    const top = await phases.calibrate(options.quick ? 500 : 10_000, options.quick);
-    const pace: Pace =
-      options.rate === undefined
-        ? atShare(top, steadyShare)
-        : { kind: "open", perSecond: options.rate, connections: openConnections };
-    const wholeMs = options.minutes === undefined ? options.seconds * 1_000 : options.minutes * 60_000;
-    const measured: Part[] = [];
-    let last = await sizeNow(stage.books);
-    for (let part = 1; part <= parts; part += 1) {
-      const phase = await phases.orders(`part ${part} of ${parts}, ${pace.perSecond}/s`, pace, {
-        measureMs: wholeMs / parts,
-        rested: part === 1,
-      });
-      const now = await sizeNow(stage.books);
-      measured.push({ phase, orders: now.orders - last.orders, bytes: now.bytes - last.bytes });
-      last = now;
-    }
-    const growth = growthOf(measured);
-    return await reportOf(stage, head, phases, {
-      lines: [
-        ...table([
-          [...phaseHead, "server MiB", "bytes an order"],
-          ...measured.map((part) => [
-            ...phaseRow(part.phase),
-            whole(part.phase.rssMiB),
-            whole(bytesPerOrder(part)),
-          ]),
-        ]),
-        "",
-        `from the second part to the last: ${growth.map(({ name, share }) => `${name} ${share >= 0 ? "+" : ""}${percent(share)}`).join(", ")}`,
-      ],
-      json: {
-        perSecond: pace.perSecond,
-        minutes: wholeMs / 60_000,
-        growth: Object.fromEntries(growth.map(({ name, share }) => [name, share])),
-        parts: measured.map((part) => ({ ...phaseJson(part.phase), bytesPerOrder: bytesPerOrder(part) })),
-      },
-      wrong: options.quick
-        ? []
-        : growth.filter(({ flat }) => !flat).map(({ name, share }) => `${name} grew by ${percent(share)}`),
+export const benchSoak = (options: BenchOptions & SoakOptions): Promise<BenchReport> =>
+  onStage("soak", options, { channels: 12 }, (stage, head) => measureSoak(stage, head, options));
+
+/** The same on a stage that is there. */
+export async function measureSoak(
+  stage: Stage,
+  head: ReportHead,
+  options: BenchOptions & SoakOptions,
+): Promise<BenchReport> {
+  const phases = createPhases(stage);
+  const top = await phases.calibrate(options.quick ? 500 : 10_000, options.quick);
+  const pace: Pace =
+    options.rate === undefined
+      ? atShare(top, steadyShare)
+      : { kind: "open", perSecond: options.rate, connections: openConnections };
+  const wholeMs = options.minutes === undefined ? options.seconds * 1_000 : options.minutes * 60_000;
+  const measured: Part[] = [];
+  let last = await sizeNow(stage.books);
+  for (let part = 1; part <= parts; part += 1) {
+    const phase = await phases.orders(`part ${part} of ${parts}, ${pace.perSecond}/s`, pace, {
+      measureMs: wholeMs / parts,
+      rested: part === 1,
     });
-  } finally {
-    await stage.close();
+    const now = await sizeNow(stage.books);
+    measured.push({ phase, orders: now.orders - last.orders, bytes: now.bytes - last.bytes });
+    last = now;
   }
+  const growth = growthOf(measured);
+  return reportOf(stage, head, {
+    lines: [
+      ...table([
+        [...phaseHead, "server MiB", "bytes an order"],
+        ...measured.map((part) => [
+          ...phaseRow(part.phase),
+          whole(part.phase.rssMiB),
+          whole(bytesPerOrder(part)),
+        ]),
+      ]),
+      "",
+      `from the second part to the last: ${growth.map(({ name, share }) => `${name} ${share >= 0 ? "+" : ""}${percent(share)}`).join(", ")}`,
+    ],
+    json: {
+      perSecond: pace.perSecond,
+      minutes: wholeMs / 60_000,
+      growth: Object.fromEntries(growth.map(({ name, share }) => [name, share])),
+      parts: measured.map((part) => ({ ...phaseJson(part.phase), bytesPerOrder: bytesPerOrder(part) })),
+    },
+    wrong: options.quick
+      ? []
+      : growth.filter(({ flat }) => !flat).map(({ name, share }) => `${name} grew by ${percent(share)}`),
+  });
 }
 
 const bytesPerOrder = ({ bytes, orders }: Part): number => bytes / Math.max(1, orders);

@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BenchOptions, type BenchReport, reportHead } from "./bench.ts";
-import { type Children, createChildren } from "./children.ts";
+import { type Children, createChildren, dataFolderOf } from "./children.ts";
 import { must } from "./http.ts";
 import { quantile } from "./measure/sampler.ts";
 import { startProgram } from "./platform.ts";
@@ -31,6 +31,7 @@ export async function benchStart(options: BenchOptions): Promise<BenchReport> {
   const progress = createProgress(options.out);
   const folder = mkdtempSync(join(options.folder ?? tmpdir(), "uoop-bench-start-"));
   const children = createChildren();
+  children.addFolder(folder);
   try {
     progress.note("first start: the data folder is made");
     const first = await startOnce(children, folder);
@@ -61,11 +62,12 @@ export async function benchStart(options: BenchOptions): Promise<BenchReport> {
   } finally {
     progress.end();
     await rm(folder, { recursive: true, force: true });
+    children.forgetFolder(folder);
   }
 }
 
 async function startOnce(children: Children, folder: string): Promise<Start> {
-  const dataFolder = join(folder, "data");
+  const dataFolder = dataFolderOf(folder);
   const startedAt = performance.now();
   const program = await startProgram(
     children,

@@ -1,6 +1,6 @@
 import { createLog } from "../src/platform/log.ts";
 import { createPostgres } from "../src/platform/postgres.ts";
-import { type BenchOptions, type BenchReport, reportHead, type Stage, setStage } from "./bench.ts";
+import { type BenchOptions, type BenchReport, onStage, type ReportHead, type Stage } from "./bench.ts";
 import type { Pace } from "./load/plan.ts";
 import type { Phase } from "./measure/phase.ts";
 import { atShare, createPhases, latencyCells, type Phases, reportOf } from "./phases.ts";
@@ -25,60 +25,52 @@ interface Pair {
 }
 
 /** The same load on an empty platform and on one that has stored millions of orders. */
-export async function benchStored(options: BenchOptions & StoredOptions): Promise<BenchReport> {
-  const head = reportHead("stored");
+export const benchStored = (options: BenchOptions & StoredOptions): Promise<BenchReport> =>
+  onStage("stored", options, { channels: 12 }, (stage, head) => measureStored(stage, head, options));
+
+/** The same on a stage that is there. */
+export async function measureStored(
+  stage: Stage,
+  head: ReportHead,
+  options: BenchOptions & StoredOptions,
+): Promise<BenchReport> {
   const orders = Math.round((options.millions ?? (options.quick ? quickMillions : defaultMillions)) * 1e6);
-  const stage = await setStage(options, { channels: 12 });
-  try {
-    const phases = createPhases(stage);
-    const measureMs = options.seconds * 1_000;
-    const closed = await phases.calibrate(measureMs, options.quick);
-    const pace = atShare(closed, steadyShare);
-    const open = await phases.orders(`open loop, ${pace.perSecond}/s`, pace, { measureMs });
-    const templates = await deliverTemplates(stage);
-    const loadedInMs = await storeThem(stage, templates, orders);
-    const stored = await measureAgain(phases, closed.pace, pace, measureMs, orders);
-    const lossOfThroughput = 1 - stored.closed.confirmedPerSecond / closed.confirmedPerSecond;
-    const row = (phase: Phase) => [
-      phase.name,
-      whole(phase.confirmedPerSecond),
-      ...latencyCells(phase.run),
-      whole(phase.perOrder.serverMicros),
-      whole(phase.perOrder.postgresMicros),
-      whole(phase.perOrder.walBytes),
-    ];
-    return await reportOf(stage, head, phases, {
-      loaded: orders,
-      lines: [
-        `loss of throughput with ${whole(orders)} orders stored: ${percent(lossOfThroughput)} (loaded by SQL in ${whole(loadedInMs / 1_000)} s)`,
-        "",
-        ...table([
-          [
-            "",
-            "orders/s",
-            "p50 ms",
-            "p99 ms",
-            "p99.9 ms",
-            "max ms",
-            "server µs",
-            "PostgreSQL µs",
-            "WAL bytes",
-          ],
-          ...[closed, stored.closed, open, stored.open].map(row),
-        ]),
-      ],
-      json: {
-        orders,
-        lossOfThroughput,
-        p99Ms: { empty: open.run.latency.p99Ms, stored: stored.open.run.latency.p99Ms },
-        empty: { closed: phaseJson(closed), open: phaseJson(open) },
-        stored: { closed: phaseJson(stored.closed), open: phaseJson(stored.open) },
-        tables: await stage.books.tableSizes(),
-      },
-    });
-  } finally {
-    await stage.close();
-  }
+  const phases = createPhases(stage);
+  const measureMs = options.seconds * 1_000;
+  const closed = await phases.calibrate(measureMs, options.quick);
+  const pace = atShare(closed, steadyShare);
+  const open = await phases.orders(`open loop, ${pace.perSecond}/s`, pace, { measureMs });
+  const templates = await deliverTemplates(stage);
+  const loadedInMs = await storeThem(stage, templates, orders);
+  stage.loaded += orders;
+  const stored = await measureAgain(phases, closed.pace, pace, measureMs, orders);
+  const lossOfThroughput = 1 - stored.closed.confirmedPerSecond / closed.confirmedPerSecond;
+  const row = (phase: Phase) => [
+    phase.name,
+    whole(phase.confirmedPerSecond),
+    ...latencyCells(phase.run),
+    whole(phase.perOrder.serverMicros),
+    whole(phase.perOrder.postgresMicros),
+    whole(phase.perOrder.walBytes),
+  ];
+  return reportOf(stage, head, {
+    lines: [
+      `loss of throughput with ${whole(orders)} orders stored: ${percent(lossOfThroughput)} (loaded by SQL in ${whole(loadedInMs / 1_000)} s)`,
+      "",
+      ...table([
+        ["", "orders/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "server µs", "PostgreSQL µs", "WAL bytes"],
+        ...[closed, stored.closed, open, stored.open].map(row),
+      ]),
+    ],
+    json: {
+      orders,
+      lossOfThroughput,
+      p99Ms: { empty: open.run.latency.p99Ms, stored: stored.open.run.latency.p99Ms },
+      empty: { closed: phaseJson(closed), open: phaseJson(open) },
+      stored: { closed: phaseJson(stored.closed), open: phaseJson(stored.open) },
+      tables: await stage.books.tableSizes(),
+    },
+  });
 }
 
 async function measureAgain(

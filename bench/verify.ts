@@ -1,11 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type ChannelType, channelTypes } from "../src/capacity/api.ts";
 import { runCheck } from "../src/check/check.ts";
+import type { Stage } from "./bench.ts";
 import { must } from "./http.ts";
-import type { RunResult } from "./load/plan.ts";
 import type { Books } from "./measure/database.ts";
-import type { BenchChannel } from "./network.ts";
-import type { Platform } from "./platform.ts";
 
 /** How long the relay, the read model and orders under way get after the load, to come to rest. */
 const settleLimitMs = 120_000;
@@ -43,19 +41,12 @@ export interface Verification {
   ms: number;
 }
 
-export interface Sent {
-  /** Every run of orders on this database. */
-  runs: readonly RunResult[];
-  channels: readonly BenchChannel[];
-  /** Orders that were not sent but loaded by SQL. */
-  loaded?: number;
-}
-
 /**
  * What must be true after any load: the platform comes to rest, `uoop check` is clean (events, bookings, slots, the audit
  * chain), what clients were told is what is stored, and the simulator's ledger has the bookings of the mix.
  */
-export async function verify(platform: Platform, books: Books, sent: Sent): Promise<Verification> {
+export async function verify(stage: Stage): Promise<Verification> {
+  const { platform, books } = stage;
   const startedAt = performance.now();
   const wrong: string[] = [];
   const moving = await settle(books);
@@ -71,8 +62,8 @@ export async function verify(platform: Platform, books: Books, sent: Sent): Prom
       `uoop check: ${finding.invariant} ${finding.name}: ${finding.violationCount} violations, such as ${example?.subject}: ${example?.what}`,
     );
   }
-  wrong.push(...(await compareAnswers(books, sent.runs, sent.loaded ?? 0)));
-  wrong.push(...(await compareLedger(platform, books, sent.channels)));
+  wrong.push(...(await compareAnswers(stage)));
+  wrong.push(...(await compareLedger(stage)));
   const commitsPerOrder = await commitsByType(books);
   return {
     ok: wrong.length === 0,
@@ -88,7 +79,7 @@ const storedQuery = `
   from orders`;
 
 /** Orders that were acknowledged exist, and as many are confirmed as clients were told. */
-async function compareAnswers(books: Books, runs: readonly RunResult[], loaded: number): Promise<string[]> {
+async function compareAnswers({ books, runs, loaded }: Stage): Promise<string[]> {
   const [stored] = await books.query<{ orders: number; confirmed: number }>(storedQuery);
   const orders = stored!.orders - loaded;
   const confirmed = stored!.confirmed - loaded;
@@ -112,11 +103,7 @@ const partnerOrders = `
   select channel_id as id, count(*)::int as booked from attempts where booking = 'booked' and held group by 1`;
 
 /** The simulator has as many live bookings of each partner channel as the platform. */
-async function compareLedger(
-  platform: Platform,
-  books: Books,
-  channels: readonly BenchChannel[],
-): Promise<string[]> {
+async function compareLedger({ platform, books, channels }: Stage): Promise<string[]> {
   const stats = await must<Stats>("GET", `${platform.simulatorUrl}/control/stats`);
   const ours = new Map(
     (await books.query<{ id: string; booked: number }>(partnerOrders)).map((row) => [row.id, row.booked]),

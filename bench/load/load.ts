@@ -28,7 +28,7 @@ export async function startLoad(children: Children): Promise<Load> {
   const child = fork(join(import.meta.dirname, "main.ts"), {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
-  children.add(child, "load");
+  children.add(child);
   const runs = new Map<string, Running>();
   child.on("message", (message: FromLoad) => hear(message, runs));
   child.once("exit", (code, signal) => {

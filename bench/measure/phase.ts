@@ -59,6 +59,8 @@ export interface Phase {
   samples: readonly Sample[];
 }
 
+const usualRampMs = 500;
+
 let runs = 0;
 /** Unique on this machine, so that a key is never sent twice. */
 export const nextRunId = (): string =>
@@ -70,7 +72,7 @@ export const runPlan = (platform: Platform, plan: PhasePlan): RunPlan => ({
   port: platform.port,
   traffic: plan.traffic,
   pace: plan.pace,
-  rampMs: plan.rampMs ?? 500,
+  rampMs: plan.rampMs ?? Math.min(usualRampMs, plan.measureMs / 2),
   measureMs: plan.measureMs,
   ...(plan.perSecond === undefined ? {} : { perSecond: plan.perSecond }),
 });

@@ -26,13 +26,16 @@ const sampleEveryMs = 1_000;
 export function startSampler(platform: Platform, everyMs = sampleEveryMs): Sampler {
   const samples: Sample[] = [];
   const stop = new AbortController();
+  const take = async () => {
+    const sample = await look(platform).catch(() => null); // a server that is overloaded may not answer this one
+    if (sample) samples.push(sample);
+  };
   const run = async () => {
     // The first look only begins the time that the second tells of.
     await scrape(platform.url).catch(() => undefined);
     while (!stop.signal.aborted) {
       await pause(everyMs, undefined, { signal: stop.signal }).catch(() => undefined);
-      const sample = await look(platform).catch(() => null); // a server that is overloaded may not answer this one
-      if (sample) samples.push(sample);
+      if (!stop.signal.aborted) await take();
     }
   };
   const running = run();
@@ -40,6 +43,7 @@ export function startSampler(platform: Platform, everyMs = sampleEveryMs): Sampl
     async stop() {
       stop.abort();
       await running;
+      if (samples.length === 0) await take(); // shorter than the time between two looks
       return samples;
     },
   };

@@ -20,7 +20,7 @@ export interface Entry {
 }
 
 /** An entry as Markdown, the newest on top of the others of the file. */
-export function formatEntry({ bench, commit, date, machine, options, ok, lines }: Entry): string {
+function formatEntry({ bench, commit, date, machine, options, ok, lines }: Entry): string {
   return [
     `## ${bench}, ${date.slice(0, 16).replace("T", " ")} UTC, ${commit ?? "no commit"}${ok ? "" : " (failed)"}`,
     "",

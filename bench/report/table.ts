@@ -22,7 +22,7 @@ export const millis = (value: number): string => value.toFixed(value < 10 ? 2 : 
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 
 /** A number as JSON should show it: three digits after the point at most. */
-export const rounded = (value: number): number => Math.round(value * 1_000) / 1_000;
+const rounded = (value: number): number => Math.round(value * 1_000) / 1_000;
 
 /** An object with all its numbers rounded. */
 export function roundedAll<T>(value: T): T {
