@@ -19,7 +19,10 @@ export interface Watcher extends AsyncDisposable {
   /** What should not have happened: a version skipped, or two that differ. */
   readonly wrong: readonly string[];
   readonly repeats: number;
-  /** Resolves once each of these orders has ended; rejects when nothing at all is heard for so long. */
+  /**
+   * Resolves once each of these orders has ended, or is stuck (where it stays until an operator decides); rejects when no order
+   * moves for so long.
+   */
   ended(ids: readonly string[], silenceMs: number): Promise<void>;
 }
 
@@ -50,6 +53,7 @@ export function createWatcher(url: string, authorization: string): Watcher {
     if (before && isEnd(before.status))
       wrong.push(`${event.id} (${order.status}) came after ${before.status}`);
     orders.set(event.subject, { version, status: order.status });
+    lastHeardMs = Date.now();
   }
 
   async function listen(): Promise<void> {
@@ -69,7 +73,6 @@ export function createWatcher(url: string, authorization: string): Watcher {
     const decoder = new TextDecoder();
     for await (const chunk of answer.body) {
       parser.feed(decoder.decode(chunk as Uint8Array, { stream: true }));
-      lastHeardMs = Date.now();
       onHeard();
     }
   }
@@ -84,7 +87,7 @@ export function createWatcher(url: string, authorization: string): Watcher {
 
   const isOpen = (id: string): boolean => {
     const known = orders.get(id);
-    return known === undefined || !isEnd(known.status);
+    return known === undefined || !(isEnd(known.status) || known.status === "stuck");
   };
 
   return {
