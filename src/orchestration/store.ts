@@ -72,13 +72,12 @@ export interface Committed<Outcome> {
   slots: readonly { slotId: string; reserved: number; sellable: number }[];
 }
 
-interface AnswerRow {
-  kind: "owner" | "order" | "slot";
-  i: number | null;
-  id: string | null;
-  granted: boolean | null;
-  reserved: number | null;
-  sellable: number | null;
+/** What the statements answer: one row; the orders as their places in the batch. */
+interface Answer {
+  owner: boolean;
+  granted: string | null;
+  base: string | null;
+  slots: Committed<unknown>["slots"] | null;
 }
 
 /** Who writes: every statement proves that it is still the owner's epoch (I8). */
@@ -90,22 +89,22 @@ export interface OwnerIdentity {
 export function createOrderStore(database: Database, owner: () => OwnerIdentity): OrderStore {
   const commit = (statement: Statement, columns: readonly unknown[]) => {
     const { id, epoch } = owner();
-    return retryDeadlock(() => database.run<AnswerRow>(statement, [id, epoch, ...columns]));
+    return retryDeadlock(() => database.run<Answer>(statement, [id, epoch, ...columns]));
   };
   return {
     async insert(orders) {
-      const rows = await commit(sql.insertOrders, [...newOrderColumns(orders), ...takeColumns(orders)]);
-      return committed(rows, orders.length, "replay", "stored");
+      const [answer] = await commit(sql.insertOrders, [...newOrderColumns(orders), ...takeColumns(orders)]);
+      return committed(answer!, orders.length, "replay", "stored");
     },
     async advance(writes) {
       const reports = writes.flatMap((write, i) => (write.report ? [reportRow(write.report, i)] : []));
-      const rows = await commit(sql.advanceOrders, [
+      const [answer] = await commit(sql.advanceOrders, [
         ...writeColumns(writes),
         ...takeColumns(writes),
         ...attemptChangeColumns(writes),
         JSON.stringify(reports),
       ]);
-      return committed(rows, writes.length, "lost", "base");
+      return committed(answer!, writes.length, "lost", "base");
     },
     ...readers(database),
   };
@@ -122,20 +121,15 @@ async function retryDeadlock<T>(run: () => Promise<T>): Promise<T> {
 }
 
 function committed<Missing, Base>(
-  rows: readonly AnswerRow[],
+  { owner, granted, base, slots }: Answer,
   count: number,
   missing: Missing,
-  base: Base,
+  otherwise: Base,
 ): Committed<Missing | Base | "granted"> {
   const outcomes = new Array<Missing | Base | "granted">(count).fill(missing);
-  const slots: { slotId: string; reserved: number; sellable: number }[] = [];
-  let owner = false;
-  for (const row of rows) {
-    if (row.kind === "owner") owner = true;
-    else if (row.kind === "order") outcomes[row.i!] = row.granted ? "granted" : base;
-    else slots.push({ slotId: row.id!, reserved: row.reserved!, sellable: row.sellable! });
-  }
-  return { owner, outcomes, slots };
+  for (const place of granted?.split(",") ?? []) outcomes[Number(place)] = "granted";
+  for (const place of base?.split(",") ?? []) outcomes[Number(place)] = otherwise;
+  return { owner, outcomes, slots: slots ?? [] };
 }
 
 /** The columns of insertColumns, in its order. */
