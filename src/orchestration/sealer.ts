@@ -47,7 +47,17 @@ export function markJournal(database: Database): Promise<Mark> {
   });
 }
 
-const takeTurn = statement("seals.turn", "select pg_try_advisory_xact_lock(7046003) as mine");
+// Whether a writer below the mark is still at work is asked by its lock on its own number, not by the snapshot's horizon:
+// that one counts the transactions of the server's other databases too. A number is locked before the row's id is drawn.
+const takeTurn = statement(
+  "seals.turn",
+  `select pg_try_advisory_xact_lock(7046003) as mine, exists (
+     select from pg_locks l left join pg_stat_activity a using (pid)
+     where l.locktype = 'transactionid' and l.mode = 'ExclusiveLock' and l.granted
+       and age(l.transactionid) > age($1::xid8::xid)
+       and (a.pid is null or a.datname = current_database() and a.backend_type = 'client backend')
+   ) as "tooEarly"`,
+);
 
 // Complete by construction: once every transaction below the mark's has ended, no row up to its id can still appear. Ids, not
 // transaction numbers, say what is sealed: they survive a dump and restore. All lanes are sealed up to the same id, so what
@@ -61,7 +71,7 @@ const sealNew = statement(
    ), fresh as materialized (
      select first.id from (select coalesce(max(until_id), 0) as sealed from heads) h
      cross join lateral (select j.id from journal j where j.id >= h.sealed order by j.id limit 1) first
-     where pg_snapshot_xmin(pg_current_snapshot()) >= $2::xid8 and first.id <= $1
+     where first.id <= $1
    ), bounds as materialized (
      select id as first, least($1 + 1, id + ${maxRowsPerSeal}) as until from fresh
    ), blocks as materialized (
@@ -80,8 +90,7 @@ const sealNew = statement(
      from blocks returning entries
    )
    select (select coalesce(sum(entries), 0)::int from added) as entries,
-     coalesce((select until <= $1 from bounds), false) as "more",
-     pg_snapshot_xmin(pg_current_snapshot()) < $2::xid8 as "tooEarly"`,
+     coalesce((select until <= $1 from bounds), false) as "more"`,
 );
 
 export interface SealOutcome {
@@ -99,11 +108,11 @@ export interface SealOutcome {
  */
 export function sealUpTo(database: Database, mark: Mark): Promise<SealOutcome> {
   return database.transaction(async (tx) => {
-    // A statement of its own: the next one's snapshot must see what the last holder of the lock committed.
-    const [turn] = await tx.run<{ mine: boolean }>(takeTurn);
-    if (!turn?.mine) return { entries: 0, more: false, tooEarly: true };
-    const [outcome] = await tx.run<SealOutcome>(sealNew, [mark.lastId, mark.xid]);
-    return outcome!;
+    // A statement of its own: the next one's snapshot must see what the last holder of the lock, and the writers, committed.
+    const [turn] = await tx.run<{ mine: boolean; tooEarly: boolean }>(takeTurn, [mark.xid]);
+    if (!turn?.mine || turn.tooEarly) return { entries: 0, more: false, tooEarly: true };
+    const [outcome] = await tx.run<Omit<SealOutcome, "tooEarly">>(sealNew, [mark.lastId]);
+    return { ...outcome!, tooEarly: false };
   });
 }
 

@@ -137,5 +137,5 @@ function upperBound(filter: OrderFilter): string | null {
     ...(filter.beforeId === undefined ? [] : [filter.beforeId]),
     ...(filter.toMs === undefined ? [] : [firstOrderIdAt(filter.toMs)]),
   ];
-  return bounds.length === 0 ? null : bounds.reduce((a, b) => (a < b ? a : b));
+  return bounds.sort()[0] ?? null;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createAuction } from "../../src/channels/auction.ts";
 import type { CallOutcome } from "../../src/channels/outcome.ts";
-import { bookingRequest, testWorld, until } from "./support.ts";
+import { bookingRequest, testServer, testWorld, until } from "./support.ts";
 
 const world = await testWorld();
 const slow = { latencyMs: { min: 150, max: 150 } };
@@ -22,17 +22,26 @@ test("the first member to accept wins, and the holds of the others are withdrawn
   });
 });
 
-test("a withdrawal that arrives after its member was booked does not touch the booking", async () => {
-  const channel = await world.add("partner_network");
-  const adapter = world.channels.adapterFor(channel);
-  const request = bookingRequest();
-  await adapter.book(channel, [{ ...request, partner: "cat" }]);
-  // An offer of the same key by a process that does not know of the award: somebody wins, the others are withdrawn.
-  await world.behave(channel, {}, { cat: slow });
-  await adapter.offer(channel, [request]);
-  await world.channels.stop();
-  const ofCat = (await world.ledger(channel)).find(({ partner }) => partner === "cat");
-  assert.equal(ofCat?.state, "booked");
+test("a member that answers after another has won gets a withdrawal, which must not touch a booking", async () => {
+  const channel = await world.add("partner_network", {}, { ant: { refuseRate: 1 } });
+  const { promise: won, resolve: wonNow } = Promise.withResolvers<void>();
+  const withdrawn: unknown[] = [];
+  const late = await testServer(async (request, response, body) => {
+    if (request.method === "GET") return void response.writeHead(404).end();
+    const { call, key, unlessBooked } = JSON.parse(body) as Record<string, unknown>;
+    if (call === "hold") await won;
+    else withdrawn.push(unlessBooked);
+    response.writeHead(200).end(JSON.stringify({ key, status: call === "hold" ? "held" : "cancelled" }));
+  });
+  const partners = channel.partners!.map((member) =>
+    member.id === "cat" ? { ...member, endpoint: late.url } : member,
+  );
+  const offered = { ...channel, partners };
+  const outcomes = await world.channels.adapterFor(offered).offer(offered, [bookingRequest()]);
+  assert.deepEqual(outcomes, [{ kind: "accepted", partner: "bee" }]);
+  wonNow();
+  await until(() => withdrawn.length > 0);
+  assert.deepEqual(withdrawn, [true]);
 });
 
 const held: CallOutcome = { kind: "answered", answer: { key: "k", status: "held" } };

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Webhook } from "standardwebhooks";
+import { withdrawCall } from "../../src/channels/protocol.ts";
 import { createSigner } from "../../src/channels/signature.ts";
 import { startSimulator } from "../../src/channels/simulator/simulator.ts";
 import {
@@ -284,6 +285,35 @@ test("stages are driven from outside when callbacks are manual", async () => {
     reports.map(() => ["taken", "applied"]),
   );
   assert.deepEqual(platform.kinds(key), ["preparing", "ready", "dispatched", "undelivered"]);
+});
+
+test("a withdrawal leaves a booking alone, and a tombstone where there is nothing", async () => {
+  const secret = newSecret();
+  const simulator = await simulate();
+  const channel = channelOf("external_partner");
+  await put(simulator.url, `/control/channels/${channel.id}`, { secret, behaviour: fast });
+  const to = { ...channel, endpoint: `${simulator.url}/channels/${channel.id}` };
+  const [unknown, booked] = [bookingRequest(), bookingRequest()];
+  await testChannels(secret).adapterFor(to).book(to, [booked]);
+  const withdraw = async (request: typeof booked) => {
+    const body = JSON.stringify(withdrawCall({ channelId: channel.id }, request));
+    const headers = {
+      "content-type": "application/json",
+      ...createSigner(secret).sign("msg_1", Date.now(), body),
+    };
+    const response = await fetch(`${to.endpoint}/cancel`, { method: "POST", headers, body });
+    return [response.status, await response.json()];
+  };
+  const no = { key: booked.key, status: "refused", reason: "booked" };
+  assert.deepEqual(await withdraw(booked), [409, no]);
+  assert.deepEqual(await withdraw(unknown), [200, { key: unknown.key, status: "cancelled" }]);
+  assert.deepEqual(
+    (await readLedger(simulator.url)).map(({ key, state }) => [key, state]),
+    [
+      [booked.key, "booked"],
+      [unknown.key, "tombstone"],
+    ],
+  );
 });
 
 test("a call that is not signed with the channel's secret, or was signed for another call, is turned away", async () => {

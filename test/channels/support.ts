@@ -13,7 +13,7 @@ import { createLog } from "../../src/platform/log.ts";
 import { createMetrics } from "../../src/platform/metrics.ts";
 
 export const log = createLog("silent");
-export const members = ["ant", "bee", "cat"] as const;
+const members = ["ant", "bee", "cat"] as const;
 
 const ids = createIds((bytes) => randomFillSync(bytes));
 

@@ -69,7 +69,7 @@ const bookTimeoutMs = 1_000;
  * failed (the rest), each of the latter two half the time with the work done. Beside that some reports come early or
  * twice, and some bookings are given back. The stages are short, but longer than it takes to ask three times.
  */
-export function behaviour(trouble: number, batch: boolean): BehaviourPatch {
+function behaviour(trouble: number, batch: boolean): BehaviourPatch {
   return {
     latencyMs: { min: 5, max: 60 },
     refuseRate: trouble / 2,

@@ -67,8 +67,7 @@ async function processesOf(path: string): Promise<readonly string[]> {
   for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
     const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
     const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => "");
-    if (command.includes(path) || cwd.startsWith(path))
-      found.push(`${pid} ${command.replaceAll("\0", " ").slice(0, 80)}`);
+    if (command.includes(path) || cwd.startsWith(path)) found.push(`${pid} ${command.replaceAll("\0", " ")}`);
   }
   return found;
 }
@@ -155,8 +154,9 @@ test("when PostgreSQL or the simulator is killed, the platform starts it again a
   assert.deepEqual(await processesOf(folder), []);
 });
 
-test("a port that is taken is said so, and nothing is left behind", async () => {
+test("a port that is taken is said so, and nothing is left behind", async (t) => {
   const server = createServer().listen(0, "127.0.0.1");
+  t.after(() => server.close());
   await once(server, "listening");
   const { port } = server.address() as { port: number };
   const started = uoop(["start"], { PORT: String(port) });
@@ -165,7 +165,6 @@ test("a port that is taken is said so, and nothing is left behind", async () => 
     started.text(),
     new RegExp(`Port ${port} on 127\\.0\\.0\\.1 is in use by another program\\. Set PORT`),
   );
-  server.close();
   assert.deepEqual(await processesOf(folder), []);
 });
 

@@ -85,6 +85,7 @@ function judgeCancel(entry: Entry | undefined, call: AttemptCall & { call: "canc
   if (!entry) return { answer, change: { state: "tombstone" } };
   if (entry.state === "held") return { answer, change: { state: "cancelled" } };
   if (entry.state !== "booked") return { answer };
+  if (call.unlessBooked) return { answer: { key, status: "refused", reason: "booked" } };
   if (hasLeft(entry))
     return { answer: { key, status: "refused", reason: "too_late", detail: "it has left" } };
   return { answer, change: { state: "cancelled" } };
