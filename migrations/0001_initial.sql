@@ -139,6 +139,7 @@ create table outbox (
   id bigint generated always as identity primary key,   -- taken under the order's row lock: per order, id order is version order
   lane smallint not null,
   subject text collate "C" not null,     -- an order's or a channel's id
+  version int,                           -- the subject's after these events: subject and version name the row to who wrote it
   client_id text collate "C",            -- whose order; null for channels
   doc json not null,                     -- the order as asked, or the channel
   events json not null                   -- [{ version, type, at, …patch }]: packed, unfolded by relay/events.ts

@@ -72,14 +72,13 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
 
   const bus = createEventLog({ database });
   const relay = createRelay({ ...common, bus, holder: ids.create("own", clock.nowMs()) });
-  const onCommitted = () => relay.poke();
-  const capacity = createCapacity({ ...common, onCommitted });
+  const capacity = createCapacity({ ...common, onCommitted: () => relay.poke() });
   const channels = createChannels({ clock, log, metrics, secretOf: (id) => capacity.callbackSecret(id) });
   const orchestration = createOrchestration({
     ...common,
     capacity,
     channels,
-    onCommitted,
+    onAppended: (rows) => relay.poke(rows),
     random,
     exclusive,
   });

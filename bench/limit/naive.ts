@@ -109,7 +109,7 @@ const insertJournal = prepared(
 );
 const insertOutbox = prepared(
   "n_outbox",
-  "insert into outbox (lane, subject, client_id, doc, events) values ($1, $2, $3, $4, $5)",
+  "insert into outbox (lane, subject, version, client_id, doc, events) values ($1, $2, 1, $3, $4, $5)",
 );
 const takeUnits = prepared(
   "n_take",

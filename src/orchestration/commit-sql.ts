@@ -106,8 +106,8 @@ new_attempts as (
   insert into journal (order_id, version, lane, at, actor, source, entries)
   select id, version, lane, at, actor, source, entries from changed where entries is not null
 ), sent as (
-  insert into outbox (lane, subject, client_id, doc, events)
-  select lane, id, client_id, doc, events from changed where events is not null
+  insert into outbox (lane, subject, version, client_id, doc, events)
+  select lane, id, version, client_id, doc, events from changed where events is not null
 )`;
 
 // One row, whatever the batch's size (a row an order costs 5 µs each to read): whether the owner's guard held, the orders

@@ -11,6 +11,7 @@ import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import { repeatEvery } from "../platform/repeat.ts";
 import type { Service } from "../platform/service.ts";
+import type { EventRow } from "../relay/api.ts";
 import type { OrchestrationApi, Submission, SubmitResult } from "./api.ts";
 import type { Carried } from "./carried.ts";
 import { createIntake, type Intake } from "./intake.ts";
@@ -35,8 +36,8 @@ export interface OrchestrationDependencies {
   config: Pick<Config, "ROUTING_METHOD" | "MAX_BATCH_ORDERS" | "MAX_QUEUED_ORDERS" | "OWNER_LEASE_MS">;
   capacity: Capacity;
   channels: { adapterFor(channel: Channel): ChannelAdapter };
-  /** Something was committed: the relay may look (a hint). */
-  onCommitted(): void;
+  /** These rows were committed to the outbox: the relay may look (a hint). */
+  onAppended(rows: readonly EventRow[]): void;
   /** 0 to 1, for jitter. */
   random(): number;
   /** True where a lock says that no other process works on this database. */
@@ -69,7 +70,7 @@ export class Orchestration implements OrchestrationApi, Service {
   constructor(dependencies: OrchestrationDependencies) {
     const { database, clock, ids, log, metrics, config, capacity, channels } = dependencies;
     this.#dependencies = dependencies;
-    this.#store = createOrderStore(database, () => this.#owners.identity());
+    this.#store = createOrderStore(database, () => this.#owners.identity(), dependencies.onAppended);
     this.#waiters = createWaiters(clock);
     this.#owners = createOwners({
       database,
@@ -238,7 +239,6 @@ export class Orchestration implements OrchestrationApi, Service {
       if (status === "stuck") this.#dependencies.metrics.stuckOrders.inc();
       this.#waiters.note(viewOf(order));
     }
-    this.#dependencies.onCommitted();
   }
 
   #carryOn(

@@ -7,6 +7,7 @@ import {
   uuidColumn,
 } from "../platform/columns.ts";
 import { type Database, type Statement, sqlState } from "../platform/database.ts";
+import type { EventRow } from "../relay/api.ts";
 import type { Actor, ChannelCallback, DecisionView, StoredOrder } from "./api.ts";
 import type { AttemptChange, Carried, Change, Decision } from "./carried.ts";
 import * as sql from "./commit-sql.ts";
@@ -86,7 +87,12 @@ export interface OwnerIdentity {
   readonly epoch: number;
 }
 
-export function createOrderStore(database: Database, owner: () => OwnerIdentity): OrderStore {
+/** `onAppended`: what was surely committed to the outbox. */
+export function createOrderStore(
+  database: Database,
+  owner: () => OwnerIdentity,
+  onAppended: (rows: readonly EventRow[]) => void,
+): OrderStore {
   const commit = (statement: Statement, columns: readonly unknown[]) => {
     const { id, epoch } = owner();
     return retryDeadlock(() => database.run<Answer>(statement, [id, epoch, ...columns]));
@@ -94,7 +100,9 @@ export function createOrderStore(database: Database, owner: () => OwnerIdentity)
   return {
     async insert(orders) {
       const [answer] = await commit(sql.insertOrders, [...newOrderColumns(orders), ...takeColumns(orders)]);
-      return committed(answer!, orders.length, "replay", "stored");
+      const done = committed(answer!, orders.length, "replay" as const, "stored" as const);
+      onAppended(appendedRows(orders, done.outcomes));
+      return done;
     },
     async advance(writes) {
       const reports = writes.flatMap((write, i) => (write.report ? [reportRow(write.report, i)] : []));
@@ -104,7 +112,9 @@ export function createOrderStore(database: Database, owner: () => OwnerIdentity)
         ...attemptChangeColumns(writes),
         JSON.stringify(reports),
       ]);
-      return committed(answer!, writes.length, "lost", "base");
+      const done = committed(answer!, writes.length, "lost" as const, "base" as const);
+      onAppended(appendedRows(writes, done.outcomes));
+      return done;
     },
     ...readers(database),
   };
@@ -130,6 +140,21 @@ function committed<Missing, Base>(
   for (const place of granted?.split(",") ?? []) outcomes[Number(place)] = "granted";
   for (const place of base?.split(",") ?? []) outcomes[Number(place)] = otherwise;
   return { owner, outcomes, slots: slots ?? [] };
+}
+
+/** The outbox's new rows, as commit-sql.ts writes them. */
+function appendedRows(
+  writes: readonly AnyWrite[],
+  outcomes: readonly ("granted" | "stored" | "base" | "replay" | "lost")[],
+): readonly EventRow[] {
+  return writes.flatMap(({ order, decision }, index) => {
+    const outcome = outcomes[index]!;
+    if (outcome === "replay" || outcome === "lost") return [];
+    const { events = [] } = (outcome === "granted" ? decision.granted : decision.base) ?? {};
+    if (events.length === 0) return [];
+    const { id, lane, clientId, doc } = order;
+    return [{ lane, subject: id, clientId, doc: doc as unknown as EventRow["doc"], events }];
+  });
 }
 
 /** The columns of insertColumns, in its order. */

@@ -1,12 +1,12 @@
 import type { OrderView } from "../orchestration/order.ts";
+import { intColumn, jsonColumn, textColumn, timeColumn } from "../platform/columns.ts";
 import { type Database, type Executor, type Statement, statement } from "../platform/database.ts";
 import { firstOrderIdAt } from "../platform/ids.ts";
 import type { OrderFilter, ReadModel } from "./api.ts";
 import type { ViewRow } from "./project.ts";
 
 // One statement, so one commit. The position is the guard: who finds it moved on writes nothing. Nothing waits for the
-// disk: after a crash views and position are both a little older, and the bus still has what came after. Rows come as
-// one JSON text, which costs half of arrays of text (each of those is escaped on one side and unescaped on the other).
+// disk: after a crash views and position are both a little older, and the bus still has what came after.
 const upsertViews = statement(
   "order_views_upsert",
   `with moved as (
@@ -16,8 +16,8 @@ const upsertViews = statement(
    ), written as (
      insert into order_views (id, client_id, customer_id, channel_id, status, version, created_at, doc, state)
      select v.id, v.client, v.customer, v.channel, v.status, v.version, v.created, v.doc, v.state
-     from relaxed, json_to_recordset($4::json) as v (id text, client text, customer text, channel text, status text,
-       version int, created timestamptz, doc json, state json)
+     from relaxed, unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::int[], $10::timestamptz[],
+       $11::json[], $12::json[]) as v (id, client, customer, channel, status, version, created, doc, state)
      on conflict (id) do update set channel_id = excluded.channel_id, status = excluded.status,
        version = excluded.version, doc = excluded.doc, state = excluded.state
      where order_views.version < excluded.version
@@ -46,7 +46,15 @@ export async function writeViews(
     consumer,
     from,
     to,
-    JSON.stringify(views),
+    textColumn(views.map((view) => view.id)),
+    textColumn(views.map((view) => view.client)),
+    textColumn(views.map((view) => view.customer)),
+    textColumn(views.map((view) => view.channel)),
+    textColumn(views.map((view) => view.status)),
+    intColumn(views.map((view) => view.version)),
+    timeColumn(views.map((view) => Date.parse(view.created))),
+    jsonColumn(views.map((view) => view.doc)),
+    jsonColumn(views.map((view) => view.state)),
   ]);
   return answer?.moved === 1;
 }

@@ -7,12 +7,14 @@ import type { EventRow } from "./api.ts";
  */
 const insertEvents = statement(
   "outbox_append",
-  `insert into outbox (lane, subject, client_id, doc, events)
-   select r.lane, r.subject, r."clientId", r.doc, r.events
-   from json_to_recordset($1::json) as r(lane smallint, subject text, "clientId" text, doc json, events json)`,
+  `insert into outbox (lane, subject, version, client_id, doc, events)
+   select r.lane, r.subject, r.version, r."clientId", r.doc, r.events
+   from json_to_recordset($1::json) as r(lane smallint, subject text, version int, "clientId" text, doc json, events json)`,
 );
 
 /** Appends rows to the outbox, in order. Call it under the subject's row lock: per subject, id order is version order. */
 export async function appendEvents(tx: Executor, rows: readonly EventRow[]): Promise<void> {
-  if (rows.length > 0) await tx.run(insertEvents, [JSON.stringify(rows)]);
+  if (rows.length === 0) return;
+  const named = rows.map((row) => ({ ...row, version: row.events.at(-1)?.version ?? null }));
+  await tx.run(insertEvents, [JSON.stringify(named)]);
 }

@@ -6,7 +6,9 @@ import { type Database, sqlState } from "../platform/database.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Service } from "../platform/service.ts";
+import type { EventRow } from "./api.ts";
 import { validateRow } from "./events.ts";
+import { createHanded, type Handed } from "./handed.ts";
 import * as store from "./store.ts";
 
 export interface RelayDependencies {
@@ -35,8 +37,11 @@ const defaultLimits = {
 type Limits = typeof defaultLimits;
 
 export interface Relay extends Service {
-  /** Something was appended: look now. Losing a poke costs `idleMs`, not data. */
-  poke(): void;
+  /**
+   * Something was appended: look now. Losing a poke costs `idleMs`, not data. `committed`: the rows, where the writer still
+   * has them, which spares reading them.
+   */
+  poke(committed?: readonly EventRow[]): void;
 }
 
 /**
@@ -48,7 +53,8 @@ export function createRelay(dependencies: RelayDependencies): Relay {
   const { database, clock, log, holder } = dependencies;
   const limits: Limits = { ...defaultLimits, ...dependencies.limits };
   const waker = createWaker(clock);
-  const mover = createMover(dependencies);
+  const handed = createHanded();
+  const mover = createMover(dependencies, handed);
   let claim: store.Claim = new Map();
   let renewedMs = 0;
   let stopping = false;
@@ -128,7 +134,10 @@ export function createRelay(dependencies: RelayDependencies): Relay {
 
   return {
     name: "relay",
-    poke: () => waker.wake(),
+    poke(committed = []) {
+      if (loop) handed.put(committed);
+      waker.wake();
+    },
     async start() {
       claim = await store.claimLanes(database, holder, limits.leaseMs, true);
       renewedMs = clock.nowMs();
@@ -150,7 +159,7 @@ export function createRelay(dependencies: RelayDependencies): Relay {
 const isDataError = (error: unknown): boolean => /^(22|23|54)/.test(sqlState(error) ?? "");
 
 /** The two things done to a batch, each in one transaction. */
-function createMover({ database, bus, clock, log, metrics, holder }: RelayDependencies) {
+function createMover({ database, bus, clock, log, metrics, holder }: RelayDependencies, handed: Handed) {
   function reportAge(rows: readonly OutboxRow[]): void {
     const oldestMs = Date.parse(rows[0]?.events[0]?.at ?? "");
     metrics.relayLag.set(Number.isNaN(oldestMs) ? 0 : Math.max(0, clock.nowMs() - oldestMs) / 1_000);
@@ -168,7 +177,7 @@ function createMover({ database, bus, clock, log, metrics, holder }: RelayDepend
     /** Moves up to `limit` rows; resolves to how many. Throws, having changed nothing, when the bus or database fails. */
     async move(claim: store.Claim, limit: number): Promise<number> {
       const { rows, good, bad, publication } = await database.transaction(async (tx) => {
-        const rows = await store.readClaimed(tx, holder, claim, limit);
+        const rows = await store.readClaimed(tx, holder, claim, limit, handed);
         if (rows.length === 0) return { rows, good: [], bad: [] };
         reportAge(rows);
         const { good, bad } = sortOut(rows);

@@ -1,6 +1,7 @@
 import type { OutboxRow } from "../bus/api.ts";
 import { type Executor, statement } from "../platform/database.ts";
 import { laneCount } from "../platform/ids.ts";
+import type { Handed } from "./handed.ts";
 
 /** The lanes that a relay holds, each with the epoch in which it took it: a takeover bumps the epoch. */
 export type Claim = ReadonlyMap<number, number>;
@@ -51,12 +52,16 @@ const peekOutbox = statement(
 );
 
 // Fence and read in one: the lanes stay locked until the move commits, so nobody takes them over in between.
-const readOutbox = statement(
-  "outbox_read",
+const readPlaces = statement(
+  "outbox_read_places",
   `with held as materialized (${held("$2", "$3")})
-   select id, lane, subject, client_id as "clientId", doc, events from outbox
+   select id, subject, version from outbox
    where lane = any (array(select lane from held)) or (select count(*) from held) = ${allLanes}
    order by id limit $4`,
+);
+const readRows = statement(
+  "outbox_read_rows",
+  `select id, lane, subject, client_id as "clientId", doc, events from outbox where id = any ($1::bigint[])`,
 );
 
 const settleRows = statement(
@@ -109,9 +114,30 @@ export async function isWaiting(tx: Executor, claim: Claim): Promise<boolean> {
   return row!.waiting;
 }
 
-/** The oldest rows of the lanes still held, in id order; the lanes stay locked until `tx` ends. */
-export function readClaimed(tx: Executor, holder: string, claim: Claim, limit: number): Promise<OutboxRow[]> {
-  return tx.run<OutboxRow>(readOutbox, [holder, ...columnsOf(claim), limit]);
+/** The oldest rows of the lanes still held, in id order; the lanes stay locked until `tx` ends. Only what was not handed over is read. */
+export async function readClaimed(
+  tx: Executor,
+  holder: string,
+  claim: Claim,
+  limit: number,
+  handed?: Handed,
+): Promise<OutboxRow[]> {
+  const places = await tx.run<Place>(readPlaces, [holder, ...columnsOf(claim), limit]);
+  const rows = places.map(({ id, subject, version }) => {
+    const row = version === null ? undefined : handed?.take(subject, version);
+    return row && { ...row, id };
+  });
+  const unknown = places.filter((_, index) => !rows[index]).map(({ id }) => id);
+  if (unknown.length === 0) return rows as OutboxRow[];
+  const read = await tx.run<OutboxRow>(readRows, [unknown]);
+  const byId = new Map(read.map((row) => [row.id, row]));
+  return rows.map((row, index) => row ?? byId.get(places[index]!.id)!);
+}
+
+interface Place {
+  id: number;
+  subject: string;
+  version: number | null;
 }
 
 /** Takes these rows off the outbox and makes dead letters of the bad ones among them. */

@@ -111,8 +111,8 @@ const damages: readonly Damage[] = [
   {
     what: "a version that was told twice",
     order: 15,
-    sql: (id) => `insert into outbox (lane, subject, client_id, doc, events)
-      select lane, subject, client_id, doc, events from event_log where subject = '${id}' order by position desc limit 1`,
+    sql: (id) => `insert into outbox (lane, subject, version, client_id, doc, events)
+      select lane, subject, 8, client_id, doc, events from event_log where subject = '${id}' order by position desc limit 1`,
     says: [["I5", /^version 8; snapshot events 1 2 3 4 5 6 7 8 8$/]],
   },
   {

@@ -91,7 +91,11 @@ test("a write of an epoch that is over does nothing (I8)", async () => {
     name: "o",
     text: "select id, epoch from owners",
   });
-  const stale = createOrderStore(database, () => ({ id: owner!.id, epoch: owner!.epoch - 1 }));
+  const stale = createOrderStore(
+    database,
+    () => ({ id: owner!.id, epoch: owner!.epoch - 1 }),
+    () => undefined,
+  );
   const [loaded] = await stale.load([made.order.id]);
   const base = {
     state: { ...loaded!.carried.state, version: 5, status: "cancelling" as const },

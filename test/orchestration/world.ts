@@ -92,7 +92,7 @@ export async function testWorld(
       config,
       capacity,
       channels: { adapterFor: (channel) => (isOurs(channel) ? kitchenAdapter : adapterFor(channel)) },
-      onCommitted: () => undefined,
+      onAppended: () => undefined,
       random: () => 0.5,
       exclusive,
     });
