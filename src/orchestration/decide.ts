@@ -14,7 +14,7 @@ import {
   type Take,
   unitsOf,
 } from "./carried.ts";
-import { change, type Move } from "./moves.ts";
+import { became, change, type Move, moveOn } from "./moves.ts";
 import type { Leg, OrderDoc, OrderState, Reason } from "./order.ts";
 
 /**
@@ -35,25 +35,29 @@ export interface Assignment {
   localRef: string | null;
 }
 
-/** Intake: stored in any case; with its channel, when there is one; failed at once when nobody can ever serve it. */
-export function decideIntake(doc: OrderDoc, routed: RoutedFor, nowMs: number): Decision {
-  const fresh: SagaMemory = { name: "fulfill-order", version: sagaVersion, attempts: 0, refusedBy: [] };
-  const order = { doc, state: null };
-  const received: Move = { to: "received" };
-  if (routed.kind === "never") {
-    const saga = { ...fresh, decision: routed.decision };
-    return { ...noUnits, base: change(order, [received, ...failed(routed.reason, "reserve")], saga, nowMs) };
-  }
-  const base = change(
-    order,
-    [received],
-    routed.kind === "none_now" ? { ...fresh, decision: routed.decision } : fresh,
-    nowMs,
-  );
-  if (routed.kind === "none_now") return { ...noUnits, base };
-  return {
-    ...reserved({ doc, id: doc.id, saga: fresh, state: null }, [received], routed.assignment, nowMs),
-    base,
+const fresh: SagaMemory = { name: "fulfill-order", version: sagaVersion, attempts: 0, refusedBy: [] };
+const received: Move = { to: "received" };
+
+/**
+ * Intake: stored in any case; with its channel, when there is one; failed at once when nobody can ever serve it. What is
+ * merely stored differs between the orders of a batch in its deadline only, so they share the rest (and its JSON).
+ */
+export function intakeDecider(nowMs: number): (doc: OrderDoc, routed: RoutedFor) => Decision {
+  const stored = moveOn(null, [received], nowMs);
+  return (doc, routed) => {
+    const order = { doc, saga: fresh, state: null };
+    if (routed.kind === "never") {
+      const saga = { ...fresh, decision: routed.decision };
+      const moves = [received, ...failed(routed.reason, "reserve")];
+      return { ...noUnits, base: change(order, moves, saga, nowMs) };
+    }
+    if (routed.kind === "none_now") {
+      return { ...noUnits, base: became(stored, doc, { ...fresh, decision: routed.decision }, nowMs) };
+    }
+    return {
+      ...reserved(order, [received], routed.assignment, nowMs),
+      base: became(stored, doc, fresh, nowMs),
+    };
   };
 }
 
@@ -78,7 +82,7 @@ export function decideReserve(
 
 /** The future of an order whose units are granted, after the moves that come before, and the units that it wants. */
 function reserved(
-  order: Pick<Carried, "id" | "doc" | "saga"> & { state: OrderState | null },
+  order: Pick<Carried, "doc" | "saga"> & { state: OrderState | null },
   before: readonly Move[],
   assignment: Assignment,
   nowMs: number,

@@ -8,7 +8,7 @@ import type { Metrics } from "../platform/metrics.ts";
 import { createAdmission } from "./admission.ts";
 import type { Submission } from "./api.ts";
 import { afterDecision, type Carried } from "./carried.ts";
-import { decideIntake, type RoutedFor } from "./decide.ts";
+import { intakeDecider, type RoutedFor } from "./decide.ts";
 import { keyDigest } from "./keys.ts";
 import type { OrderDoc, Priority } from "./order.ts";
 import type { Committed, NewOrder, OrderStore } from "./store.ts";
@@ -156,11 +156,12 @@ async function storeOrders(
   const nowMs = clock.nowMs();
   const orders = batch.map(({ submission, keyHash }) => newOrder(submission, keyHash, ids, nowMs));
   const routes = dependencies.route(orders);
+  const decide = intakeDecider(nowMs);
   const rows = orders.map((order, index): NewOrder => {
     const { keyHash, bodyHash, submission } = batch[index]!;
     return {
       order,
-      decision: decideIntake(order.doc, routes[index]!, nowMs),
+      decision: decide(order.doc, routes[index]!),
       keyHash,
       bodyHash,
       by: submission.by,

@@ -119,14 +119,13 @@ export function change(
   saga: SagaMemory,
   nowMs: number,
 ): Change {
-  const versions = moveOn(order.state, moves, nowMs);
+  return became(moveOn(order.state, moves, nowMs), order.doc, saga, nowMs);
+}
+
+/** The same of versions that are made already. */
+export function became(versions: Versions, doc: OrderDoc, saga: SagaMemory, nowMs: number): Change {
   const { status, legs } = versions.state;
-  return {
-    ...versions,
-    saga,
-    owned: isInMotion(status),
-    deadlineMs: deadlineOf(status, order.doc, legs, nowMs),
-  };
+  return { ...versions, saga, owned: isInMotion(status), deadlineMs: deadlineOf(status, doc, legs, nowMs) };
 }
 
 /** Statuses that a process carries on; in the others an order waits for a report or its deadline. */

@@ -63,12 +63,21 @@ function header(type: number, count: number, bytes: number): Buffer {
 
 export const textColumn = (values: readonly Nullable<string>[]): Buffer => characters(oid.text, values);
 
-/** Each value as JSON; null and undefined are NULL, not JSON's null. */
-export const jsonColumn = (values: readonly unknown[]): Buffer =>
-  characters(
+/** Each value as JSON; null and undefined are NULL, not JSON's null. An object that neighbours share is turned into text once. */
+export function jsonColumn(values: readonly unknown[]): Buffer {
+  let before: unknown;
+  let text: string | null = null;
+  return characters(
     oid.json,
-    values.map((value) => (value == null ? null : JSON.stringify(value))),
+    values.map((value) => {
+      if (value !== before) {
+        before = value;
+        text = value == null ? null : JSON.stringify(value);
+      }
+      return text;
+    }),
   );
+}
 
 export const intColumn = (values: readonly Nullable<number>[]): Buffer =>
   fixed(oid.int4, 4, values, (buffer, value, at) => buffer.writeInt32BE(value, at));
