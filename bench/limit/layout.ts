@@ -18,7 +18,7 @@ export interface Group {
 
 export type Value = string | null;
 
-const unnested = /unnest\(((?:\$\d+::\w+\[\](?:, ?)?)+)\)( with ordinality)? as \w+\(([^)]*)\)/g;
+const unnested = /unnest\(((?:\$\d+::\w+\[\](?:,\s*)?)+)\)( with ordinality)? as \w+\(([^)]*)\)/g;
 
 /** Which parameters of the statement are columns of what, read from its own text. */
 export function layoutOf(text: string): readonly Group[] {

@@ -1,3 +1,4 @@
+import type { ViewRow } from "../../src/read-model/project.ts";
 import type { CapturedStatement } from "./capture.ts";
 import { encodeColumn, type Group, layoutOf, parseArray, type Value } from "./layout.ts";
 
@@ -39,6 +40,7 @@ export function takeApart(captured: readonly CapturedStatement[]): Recording {
   const counts: Record<string, number> = {};
   let insert: RecordedStatement | null = null;
   let advance: RecordedStatement | null = null;
+  let views: Group | null = null;
   for (const { name, text, params } of captured) {
     const label = name || text.trim().split(/\s+/)[0]!.toLowerCase();
     counts[label] = (counts[label] ?? 0) + 1;
@@ -50,8 +52,11 @@ export function takeApart(captured: readonly CapturedStatement[]): Recording {
       advance ??= { text, layout: layoutOf(text), params };
       for (const part of partsOf(advance.layout, params)) orders.get(part.orderId)?.advances.push(part);
     } else if (name === "order_views_upsert") {
-      const rows = JSON.parse(params[3] ?? "[]") as { id: string }[];
-      for (const row of rows) orders.get(row.id)?.views.push(JSON.stringify(row));
+      views ??= layoutOf(text)[0]!;
+      for (const row of rowsOf(views, params)) {
+        const view = viewOf(views, row);
+        orders.get(view.id)?.views.push(JSON.stringify(view));
+      }
     }
   }
   if (insert === null)
@@ -85,6 +90,15 @@ function partsOf(layout: readonly Group[], params: readonly Value[]): readonly P
 function rowsOf({ first, columns }: Group, params: readonly Value[]): readonly (readonly Value[])[] {
   const arrays = columns.map((_, index) => parseArray(params[first + index] ?? "{}"));
   return arrays[0]!.map((_, row) => arrays.map((array) => array[row] ?? null));
+}
+
+/** A view as the projector gave it to the store. */
+function viewOf({ columns }: Group, row: readonly Value[]): ViewRow {
+  const typed = columns.map(({ name, type }, index) => {
+    const value = row[index]!;
+    return [name, value !== null && (type === "json" || type === "int") ? JSON.parse(value) : value] as const;
+  });
+  return Object.fromEntries(typed) as unknown as ViewRow;
 }
 
 /** A value of a part's first row in this group, by its column's name; null when it has none. */

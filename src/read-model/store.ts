@@ -17,7 +17,7 @@ const upsertViews = statement(
      insert into order_views (id, client_id, customer_id, channel_id, status, version, created_at, doc, state)
      select v.id, v.client, v.customer, v.channel, v.status, v.version, v.created, v.doc, v.state
      from relaxed, unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::int[], $10::timestamptz[],
-       $11::json[], $12::json[]) as v (id, client, customer, channel, status, version, created, doc, state)
+       $11::json[], $12::json[]) as v(id, client, customer, channel, status, version, created, doc, state)
      on conflict (id) do update set channel_id = excluded.channel_id, status = excluded.status,
        version = excluded.version, doc = excluded.doc, state = excluded.state
      where order_views.version < excluded.version

@@ -18,12 +18,14 @@ interface Example {
 const plenty = 100_000;
 
 /**
- * Four types; of those that may refuse enough that three may. The corner kitchen is the cheapest and small: orders that
- * may go anywhere compete for its last units.
+ * Four types; of those that may refuse or give back enough that three may. The corner kitchen is the cheapest and small: orders
+ * that may go anywhere compete for its last units. (An order that all others gave back waits for it until its window ends.)
  */
 const examples: readonly Example[] = [
   { type: "internal_kitchen", name: "Corner Kitchen", at: [0, 0], unitsPerSlot: 25, baseMinor: 50 },
   { type: "internal_kitchen", name: "Great Kitchen", at: [0.01, 0.01], unitsPerSlot: plenty },
+  { type: "internal_kitchen", name: "Harbour Kitchen", at: [-0.01, 0.01], unitsPerSlot: plenty },
+  { type: "internal_kitchen", name: "Garden Kitchen", at: [-0.01, -0.01], unitsPerSlot: plenty },
   { type: "dark_store", name: "North Store", at: [0.02, 0], unitsPerSlot: plenty },
   { type: "dark_store", name: "South Store", at: [-0.02, 0], unitsPerSlot: plenty },
   { type: "external_partner", name: "East Bistro", at: [0, 0.02], unitsPerSlot: plenty },
