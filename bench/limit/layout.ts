@@ -1,11 +1,4 @@
-import {
-  boolColumn,
-  intColumn,
-  jsonColumn,
-  textColumn,
-  timeColumn,
-  uuidColumn,
-} from "../../src/platform/columns.ts";
+import { boolColumn, intColumn, textColumn, timeColumn, uuidColumn } from "../../src/platform/columns.ts";
 
 /** Array parameters of a statement that are columns of the same rows. */
 export interface Group {
@@ -67,8 +60,6 @@ export function encodeColumn(type: string, values: readonly Value[]): Buffer {
   switch (type) {
     case "text":
       return textColumn(values);
-    case "json":
-      return jsonColumn(each((value) => JSON.parse(value) as unknown));
     case "int":
       return intColumn(each(Number));
     case "boolean":

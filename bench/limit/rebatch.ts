@@ -96,7 +96,8 @@ function rowsOf({ first, columns }: Group, params: readonly Value[]): readonly (
 function viewOf({ columns }: Group, row: readonly Value[]): ViewRow {
   const typed = columns.map(({ name, type }, index) => {
     const value = row[index]!;
-    return [name, value !== null && (type === "json" || type === "int") ? JSON.parse(value) : value] as const;
+    const parsed = type === "int" || name === "doc" || name === "state";
+    return [name, value !== null && parsed ? (JSON.parse(value) as unknown) : value] as const;
   });
   return Object.fromEntries(typed) as unknown as ViewRow;
 }

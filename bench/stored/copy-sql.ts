@@ -4,7 +4,7 @@
  */
 export const prepareTemplates = `
   create unlogged table bench_templates as
-  select row_number() over (order by o.id)::int - 1 as t, o.id, o.doc->>'customerId' as customer from orders o where o.id = any ($1)`;
+  select row_number() over (order by o.id)::int - 1 as t, o.id, o.doc::json->>'customerId' as customer from orders o where o.id = any ($1)`;
 
 export const dropTemplates = "drop table bench_templates";
 
@@ -25,7 +25,7 @@ const copies = `
 
 /** A document of the template as the copy's. */
 const renamed = (column: string): string =>
-  `replace(replace(${column}::text, c.old, c.id), '"' || c.old_customer || '"', '"' || c.customer || '"')::json`;
+  `replace(replace(${column}, c.old, c.id), '"' || c.old_customer || '"', '"' || c.customer || '"')`;
 
 /** $1 ids, $2 lanes, $3 times, $4 keys, $5 customers, $6 templates, $7 positions, $8 slot by template. */
 export const copyOrders = `

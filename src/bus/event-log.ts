@@ -26,7 +26,7 @@ const publishRows = statement(
    select first, (select count(*) from logged) as rows, now() as "loggedAt" from head`,
 );
 
-const columns = `position, lane, subject, client_id as "clientId", logged_at as "loggedAt", doc, events`;
+const columns = `position, lane, subject, client_id as "clientId", logged_at as "loggedAt", doc::json, events::json`;
 
 // A row that begins before the reader's place may end after it.
 const after = `position > $1 - ${maxEventsPerRow} and position + count - 1 > $1`;

@@ -70,7 +70,7 @@ function parseRecord(text: string): Acknowledgement | string {
 const findPromised = statement(
   "check.acknowledged",
   `select r.line, r.id, o.status, o.client_id as "clientId",
-     exists (select from journal j, json_array_elements(j.entries) e
+     exists (select from journal j, json_array_elements(j.entries::json) e
        where j.order_id = r.id and e->>'to' = 'confirmed') as "wasConfirmed",
      coalesce(o.status in (${sqlList(orderStatuses.filter(isEnd))}), false) as ended
    from json_to_recordset($1::json) as r(line int, id text) left join orders o on o.id = r.id`,

@@ -75,7 +75,7 @@ export const bookingRules: RuleSet = {
       select o.id as subject, format('%s, leg %s attempt %s is %s', o.status, l.leg, l.attempt,
         coalesce(a.booking || case when a.held then '' else ' and holds nothing' end, 'missing')) as what
       from orders o
-      cross join lateral json_to_recordset(case when json_array_length(o.state->'legs') > 0 then o.state->'legs' else '[{}]' end)
+      cross join lateral json_to_recordset(case when json_array_length(o.state::json->'legs') > 0 then o.state::json->'legs' else '[{}]' end)
         as l(leg int, attempt int)
       left join attempts a on a.order_id = o.id and a.leg = l.leg and a.attempt = l.attempt
       where o.id > $1 and o.id <= $2 and o.status in ('confirmed', 'preparing', 'ready', 'dispatched', 'delivered')
@@ -89,7 +89,7 @@ export const bookingRules: RuleSet = {
       select o.id as subject, format('leg %s attempt %s at %s %s, in attempts %s %s', l.leg, l.attempt, l.channel->>'id',
         l."bookingRef", coalesce(a.channel_id, 'missing'), a.booking_ref) as what
       from orders o
-      cross join lateral json_to_recordset(o.state->'legs') as l(leg int, attempt int, channel json, "bookingRef" text)
+      cross join lateral json_to_recordset(o.state::json->'legs') as l(leg int, attempt int, channel json, "bookingRef" text)
       left join attempts a on a.order_id = o.id and a.leg = l.leg and a.attempt = l.attempt
       where o.id > $1 and o.id <= $2 and (a.channel_id is distinct from l.channel->>'id'
         or (l."bookingRef" is not null and a.booking_ref is distinct from l."bookingRef"))`,

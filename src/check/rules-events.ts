@@ -12,7 +12,7 @@ const allowedMoves = sqlList(
 
 // json_to_recordset reads the text once; picking each field out of each event would read it again and again (twice as slow).
 const unpacked = (column: string): string =>
-  `rows from (json_to_recordset(${column}) as (type text, version int, data json)) with ordinality as e(type, version, data, nth)`;
+  `rows from (json_to_recordset(${column}::json) as (type text, version int, data json)) with ordinality as e(type, version, data, nth)`;
 
 // Each event of the orders in range, on the bus or still on its way to it, with its place: the bus's rows by position, then the
 // outbox's by id. One statement sees both sides of the relay's move, so that no event is missed or seen twice.
@@ -31,7 +31,7 @@ const journalEntries = `
   entries as materialized (
     select j.order_id, j.id, e.nth, e.version, e."to" as to_status
     from journal j
-    cross join lateral rows from (json_to_recordset(j.entries) as (version int, "to" text)) with ordinality as e(version, "to", nth)
+    cross join lateral rows from (json_to_recordset(j.entries::json) as (version int, "to" text)) with ordinality as e(version, "to", nth)
     where j.order_id > $1 and j.order_id <= $2
   )`;
 
@@ -144,8 +144,8 @@ export const viewRules: RuleSet = {
       from orders o join order_views v on v.id = o.id
       where o.id > $1 and o.id <= $2 and v.id > $1 and v.id <= $2 and v.version = o.version
         and (v.status <> o.status or v.client_id <> o.client_id or v.created_at <> o.created_at
-          or v.customer_id is distinct from o.doc->>'customerId'
-          or v.channel_id is distinct from coalesce(o.state->'channel'->>'id', o.state->'legs'->0->'channel'->>'id')
+          or v.customer_id is distinct from o.doc::json->>'customerId'
+          or v.channel_id is distinct from coalesce(o.state::json->'channel'->>'id', o.state::json->'legs'->0->'channel'->>'id')
           or ${differ("v.doc", "o.doc")} or ${differ("v.state", "o.state")})`,
     },
   ],

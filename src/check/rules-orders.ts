@@ -16,9 +16,9 @@ export const orderRules: RuleSet = {
       of: "orders",
       sql: `
       select id as subject, format('status %s version %s, state says %s version %s', status, version,
-        state->>'status', state->>'version') as what
+        state::json->>'status', state::json->>'version') as what
       from orders where id > $1 and id <= $2 and (status not in (${sqlList(orderStatuses)})
-        or state->>'status' is distinct from status or (state->>'version')::int is distinct from version)`,
+        or state::json->>'status' is distinct from status or (state::json->>'version')::int is distinct from version)`,
     },
     {
       invariant: "I1",

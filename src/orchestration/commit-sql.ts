@@ -19,10 +19,10 @@ const future = (f: "b" | "g"): readonly Column[] => [
   [`${f}_status`, "text"],
   [`${f}_owned`, "boolean"],
   [`${f}_deadline`, "timestamptz"],
-  [`${f}_state`, "json"],
-  [`${f}_saga`, "json"],
-  [`${f}_events`, "json"],
-  [`${f}_entries`, "json"],
+  [`${f}_state`, "text"],
+  [`${f}_saga`, "text"],
+  [`${f}_events`, "text"],
+  [`${f}_entries`, "text"],
 ];
 
 const common: readonly Column[] = [
@@ -41,8 +41,8 @@ const insertColumns: readonly Column[] = [
   ["key", "uuid"],
   ["body", "uuid"],
   ["client_id", "text"],
-  ["doc", "json"],
-  ["contact", "json"],
+  ["doc", "text"],
+  ["contact", "text"],
 ];
 
 const advanceColumns: readonly Column[] = [...common, ["expected", "int"], ["intent", "boolean"]];
@@ -57,7 +57,7 @@ const attemptColumns: readonly Column[] = [
   ["booking", "text"],
   ["ref", "text"],
   ["partner", "text"],
-  ["decision", "json"],
+  ["decision", "text"],
   ["release", "boolean"],
 ];
 
@@ -184,7 +184,7 @@ stored as (
 );
 
 const storedColumns = `o.id, o.lane, o.version, o.client_id as "clientId", o.owner_id as "ownerId",
-  o.deadline_at as "deadlineAt", o.doc, o.state, o.saga`;
+  o.deadline_at as "deadlineAt", o.doc::json, o.state::json, o.saga::json`;
 
 const attemptsOfOrder = `(
   select json_agg(json_build_object('leg', a.leg, 'attempt', a.attempt, 'channelId', a.channel_id, 'slotId', a.slot_id,
@@ -194,25 +194,25 @@ const attemptsOfOrder = `(
 /** Whole orders, as the saga needs them. */
 export const selectOrders = statement(
   "orders_select",
-  `select ${storedColumns}, coalesce(${attemptsOfOrder}, '[]') as attempts, p.doc as personal
+  `select ${storedColumns}, coalesce(${attemptsOfOrder}, '[]') as attempts, p.doc::json as personal
    from orders o left join order_contacts p on p.order_id = o.id where o.id = any ($1)`,
 );
 
 export const selectViews = statement(
   "orders_views",
-  `select o.id, o.client_id as "clientId", o.doc, o.state from orders o where o.id = any ($1)`,
+  `select o.id, o.client_id as "clientId", o.doc::json, o.state::json from orders o where o.id = any ($1)`,
 );
 
 export const selectContacts = statement(
   "order_contacts_select",
-  "select order_id as id, doc from order_contacts where order_id = any ($1)",
+  "select order_id as id, doc::json from order_contacts where order_id = any ($1)",
 );
 
 export const selectDecisions = statement(
   "decisions_select",
   `select o.id, coalesce(
-     (select a.decision from attempts a where a.order_id = o.id order by a.made_at desc, a.attempt desc limit 1),
-     o.saga -> 'decision') as decision
+     (select a.decision::json from attempts a where a.order_id = o.id order by a.made_at desc, a.attempt desc limit 1),
+     o.saga::json -> 'decision') as decision
    from orders o where o.id = any ($1)`,
 );
 

@@ -4,7 +4,7 @@
  * its input (500 orders, 2 cores, PostgreSQL 18). pg sends a Buffer parameter as binary; name the type in the statement
  * (`$1::text[]`).
  */
-const oid = { bool: 16, int4: 23, text: 25, json: 114, timestamptz: 1_184, uuid: 2_950 } as const;
+const oid = { bool: 16, int4: 23, text: 25, timestamptz: 1_184, uuid: 2_950 } as const;
 
 const headerBytes = 20;
 /** PostgreSQL counts microseconds from 2000-01-01. */
@@ -12,11 +12,11 @@ const epochMs = Date.UTC(2_000, 0, 1);
 
 type Nullable<T> = T | null | undefined;
 
-/** Text, JSON as text, or anything else that is sent as its characters. Null and undefined are NULL. */
-function characters(type: number, values: readonly Nullable<string>[]): Buffer {
+/** Null and undefined are NULL. */
+export function textColumn(values: readonly Nullable<string>[]): Buffer {
   let bytes = headerBytes + 4 * values.length;
   for (const value of values) if (value != null) bytes += Buffer.byteLength(value);
-  const buffer = header(type, values.length, bytes);
+  const buffer = header(oid.text, values.length, bytes);
   let at = headerBytes;
   for (const value of values) {
     if (value == null) {
@@ -61,14 +61,11 @@ function header(type: number, count: number, bytes: number): Buffer {
   return buffer;
 }
 
-export const textColumn = (values: readonly Nullable<string>[]): Buffer => characters(oid.text, values);
-
-/** Each value as JSON; null and undefined are NULL, not JSON's null. An object that neighbours share is turned into text once. */
+/** Each value as JSON text; null and undefined are NULL, not JSON's null. An object that neighbours share is turned into text once. */
 export function jsonColumn(values: readonly unknown[]): Buffer {
   let before: unknown;
   let text: string | null = null;
-  return characters(
-    oid.json,
+  return textColumn(
     values.map((value) => {
       if (value !== before) {
         before = value;

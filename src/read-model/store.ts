@@ -17,7 +17,7 @@ const upsertViews = statement(
      insert into order_views (id, client_id, customer_id, channel_id, status, version, created_at, doc, state)
      select v.id, v.client, v.customer, v.channel, v.status, v.version, v.created, v.doc, v.state
      from relaxed, unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::int[], $10::timestamptz[],
-       $11::json[], $12::json[]) as v(id, client, customer, channel, status, version, created, doc, state)
+       $11::text[], $12::text[]) as v(id, client, customer, channel, status, version, created, doc, state)
      on conflict (id) do update set channel_id = excluded.channel_id, status = excluded.status,
        version = excluded.version, doc = excluded.doc, state = excluded.state
      where order_views.version < excluded.version
@@ -77,7 +77,7 @@ export function rebuildViews(database: Database, consumer: string): Promise<void
 
 const selectByIds = statement(
   "order_views_get",
-  `select id, client_id as "clientId", doc, state from order_views where id = any ($1)`,
+  `select id, client_id as "clientId", doc::json, state::json from order_views where id = any ($1)`,
 );
 
 /** The read model in PostgreSQL: what the projector wrote, which may be behind the truth. */
@@ -135,7 +135,7 @@ export function listStatement(filter: OrderFilter): { query: Statement; params: 
   }
   params.push(filter.limit);
   const where = conditions.length > 0 ? `where ${conditions.join(" and ")}` : "";
-  const text = `select id, client_id as "clientId", doc, state from order_views ${where} order by id desc limit $${params.length}`;
+  const text = `select id, client_id as "clientId", doc::json, state::json from order_views ${where} order by id desc limit $${params.length}`;
   return { query: statement(`order_views_list_${letters.join("")}_${filter.status ?? "any"}`, text), params };
 }
 

@@ -61,7 +61,7 @@ const readPlaces = statement(
 );
 const readRows = statement(
   "outbox_read_rows",
-  `select id, lane, subject, client_id as "clientId", doc, events from outbox where id = any ($1::bigint[])`,
+  `select id, lane, subject, client_id as "clientId", doc::json, events::json from outbox where id = any ($1::bigint[])`,
 );
 
 const settleRows = statement(
@@ -71,7 +71,7 @@ const settleRows = statement(
    ), buried as (
      insert into dead_letters (subscriber, event_id, subject, reason, event, attempts)
      select 'schema', b.event_id, g.subject, b.reason, json_build_object('lane', g.lane, 'subject', g.subject,
-       'clientId', g.client_id, 'doc', g.doc, 'events', g.events), 1
+       'clientId', g.client_id, 'doc', g.doc::json, 'events', g.events::json), 1
      from unnest($2::bigint[], $3::text[], $4::text[]) as b (id, event_id, reason) join gone g on g.id = b.id
    )
    select count(*) as rows from gone`,

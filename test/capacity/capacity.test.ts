@@ -107,7 +107,7 @@ test("a paused channel gets no new orders and tells of it; resumed, it does", as
   const events = await own.database.run<{ type: string }>(
     {
       name: "types",
-      text: "select e ->> 'type' as type from outbox x, json_array_elements(x.events) e where subject = $1 order by x.id",
+      text: "select e ->> 'type' as type from outbox x, json_array_elements(x.events::json) e where subject = $1 order by x.id",
     },
     [channel.id],
   );

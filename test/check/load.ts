@@ -72,7 +72,7 @@ function loading(prefix: string, count: number): Record<string, string> {
       from ${commits}`,
     head: "update event_log_head set next_position = (select max(position + count) from event_log)",
     views: `insert into order_views (id, client_id, customer_id, channel_id, status, version, created_at, doc, state)
-      select id, client_id, doc->>'customerId', state->'legs'->0->'channel'->>'id', status, version, created_at, doc, state from orders`,
+      select id, client_id, doc::json->>'customerId', state::json->'legs'->0->'channel'->>'id', status, version, created_at, doc, state from orders`,
     projector:
       "insert into bus_consumers (name, position) select 'read-model', next_position - 1 from event_log_head",
   };

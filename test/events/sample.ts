@@ -129,5 +129,5 @@ export async function headReached(bus: Bus, position: number): Promise<void> {
 /** What the bus holds, in its order. */
 export const readLog = (database: Executor) =>
   database.run<{ position: number; count: number; subject: string; events: PackedEvent[] }>(
-    statement("test_log", "select position, count, subject, events from event_log order by position"),
+    statement("test_log", "select position, count, subject, events::json from event_log order by position"),
   );

@@ -168,10 +168,10 @@ union all select 'I4 confirmed without one held booking', o.id from orders o
   and 1 <> (select count(*) from attempts t where t.order_id = o.id and t.held and t.booking = 'booked')
 union all select 'I5 versions without exactly one snapshot event', o.id from orders o
   where o.version <> (
-    select count(distinct e ->> 'version') from outbox x, json_array_elements(x.events) e
+    select count(distinct e ->> 'version') from outbox x, json_array_elements(x.events::json) e
     where x.subject = o.id and e ->> 'type' in ('order.created', 'order.status_changed', 'order.updated'))
   or o.version <> (
-    select count(*) from outbox x, json_array_elements(x.events) e
+    select count(*) from outbox x, json_array_elements(x.events::json) e
     where x.subject = o.id and e ->> 'type' in ('order.created', 'order.status_changed', 'order.updated'))
 union all select 'I6 key without its order', order_id from idempotency_keys k
   where not exists (select from orders o where o.id = k.order_id)`;
