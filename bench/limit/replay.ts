@@ -31,6 +31,7 @@ export interface ReplayResult extends ReplaySetting {
   orders: number;
   ordersPerSecond: number;
   walBytesPerOrder: number;
+  walImageBytesPerOrder: number;
   walPageImagesPerOrder: number;
   /** Writes that did not pass their guard; there should be none. */
   lost: number;
@@ -76,6 +77,7 @@ export async function replay(
       orders: round.orders,
       ordersPerSecond: round.orders / seconds,
       walBytesPerOrder: (after.walBytes - before.walBytes) / round.orders,
+      walImageBytesPerOrder: (await world.books.imageBytes(before, after)) / round.orders,
       walPageImagesPerOrder: (after.walPageImages - before.walPageImages) / round.orders,
       lost,
     };

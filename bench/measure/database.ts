@@ -3,13 +3,15 @@ import pg from "pg";
 /** A connection for looking at PostgreSQL's own books, beside the load. */
 export interface Books {
   read(): Promise<BookPage>;
+  /** Of the write-ahead log between two pages, what page images take: a second for each 300 MB. */
+  imageBytes(from: BookPage, to: BookPage): Promise<number>;
   /** Tables with their partitions, indexes and what is kept out of line. */
   tableSizes(): Promise<readonly TableSize[]>;
   query<Row>(text: string, params?: readonly unknown[]): Promise<Row[]>;
   close(): Promise<void>;
 }
 
-interface BookPage {
+export interface BookPage {
   /** Position in the write-ahead log, bytes. */
   walBytes: number;
   /** Whole pages written to it because a checkpoint came before their first change. */
@@ -33,6 +35,10 @@ const pageQuery = `
     pg_snapshot_xmax(pg_current_snapshot())::text::float8 as writes,
     (select sum(xact_commit) from pg_stat_database where datname = current_database())::float8 as commits`;
 
+const imagesQuery = `
+  select coalesce(sum(fpi_size), 0)::float8 as bytes
+  from pg_get_wal_stats('0/0'::pg_lsn + $1::numeric, '0/0'::pg_lsn + $2::numeric)`;
+
 const sizesQuery = `
   select coalesce(p.relname, c.relname) as "table", sum(pg_total_relation_size(c.oid))::float8 as bytes,
     sum(pg_indexes_size(c.oid))::float8 as "indexBytes", sum(greatest(c.reltuples, 0))::float8 as rows
@@ -53,6 +59,11 @@ export async function openBooks(databaseUrl: string): Promise<Books> {
     async read() {
       const [page] = await query<BookPage>(pageQuery);
       return page!;
+    },
+    async imageBytes(from, to) {
+      await query("create extension if not exists pg_walinspect");
+      const [sum] = await query<{ bytes: number }>(imagesQuery, [from.walBytes, to.walBytes]);
+      return sum!.bytes;
     },
     tableSizes: () => query<TableSize>(sizesQuery),
     close: () => client.end(),

@@ -37,6 +37,8 @@ export interface PerOrder {
   writes: number;
   commits: number;
   walBytes: number;
+  /** Of them, images of whole pages that were changed for the first time since a checkpoint; and how many. */
+  walImageBytes: number;
   walPageImages: number;
   gcMicros: number;
   minorGcs: number;
@@ -102,7 +104,10 @@ export async function measurePhase(bench: Bench, plan: PhasePlan): Promise<Phase
     run,
     confirmedPerSecond: (run.confirmed * 1_000) / run.measuredMs,
     answeredPerSecond: (run.answered * 1_000) / run.measuredMs,
-    perOrder: costs(before, after, orders),
+    perOrder: {
+      ...costs(before, after, orders),
+      walImageBytes: (await bench.books.imageBytes(before.book, after.book)) / orders,
+    },
     rssMiB: Math.max(0, ...samples.map((sample) => sample.residentMiB)),
     postgresMiB: Math.max(0, ...samples.map((sample) => sample.postgresMiB)),
     eventLoopP99Ms: Math.max(0, ...samples.map((sample) => sample.eventLoopP99Ms)),
@@ -137,7 +142,7 @@ async function readPage({ platform, load, books }: Bench) {
   };
 }
 
-function costs(before: Page, after: Page, orders: number): PerOrder {
+function costs(before: Page, after: Page, orders: number): Omit<PerOrder, "walImageBytes"> {
   const per = (from: number, to: number) => (to - from) / orders;
   const kinds = Object.entries(after.cpu.postgres.byKind)
     .map(([kind, micros]) => [kind, per(before.cpu.postgres.byKind[kind] ?? 0, micros)] as const)

@@ -27,7 +27,7 @@ export function ordersLines(report: OrdersReport): readonly string[] {
     "",
     ...storageTable(report),
     "",
-    `SQL limit: ${limits.best.concurrency} at once in batches of ${limits.best.batch}, ${whole(limits.best.walBytesPerOrder)} WAL bytes an order, ` +
+    `SQL limit: ${limits.best.concurrency} at once in batches of ${limits.best.batch}, ${whole(limits.best.walBytesPerOrder)} WAL bytes an order, without page images ` +
       `${percent(limits.walRatio)} of the run's${agrees ? "" : ` (MORE THAN ${walTolerance * 100} % APART: not the same work)`}, ${limits.best.lost} rows lost`,
     `commits of an order: ${list(verification.commitsPerOrder)}`,
     `statements an order: ${list(limits.recorded.statementsPerOrder, 8)}`,
@@ -100,7 +100,10 @@ function costTable({ perOrder, name, rssMiB, postgresMiB }: Phase): readonly str
     ["  simulator CPU", `${whole(perOrder.simulatorMicros)} µs`],
     ["  load generator CPU", `${whole(perOrder.loadMicros)} µs`],
     ["  writing transactions", `${perOrder.writes.toFixed(4)} of ${perOrder.commits.toFixed(4)} commits`],
-    ["  WAL", `${whole(perOrder.walBytes)} bytes, ${perOrder.walPageImages.toFixed(3)} page images`],
+    [
+      "  WAL",
+      `${whole(perOrder.walBytes)} bytes, of them ${whole(perOrder.walImageBytes)} in ${perOrder.walPageImages.toFixed(3)} page images`,
+    ],
     ["  garbage collection", `${perOrder.gcMicros.toFixed(1)} µs`],
     ["memory: server, PostgreSQL", `${whole(rssMiB)} MiB, ${whole(postgresMiB)} MiB`],
   ]);

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, chown, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
@@ -36,13 +36,17 @@ export interface EmbeddedPostgres extends Service {
   readonly pid: number | undefined;
 }
 
+/** An eighth of the memory: random inserts (keys, customers) of many stored orders stay in it. */
+const sharedBuffersMiB = (memoryBytes: number): number =>
+  Math.round(Math.min(2_048, Math.max(128, memoryBytes / 8 / 2 ** 20)));
+
 const settings = (durable: boolean, socketFolder: string): readonly string[] => {
   const values: Record<string, string> = {
     listen_addresses: "",
     unix_socket_directories: socketFolder,
     unix_socket_permissions: "0700",
     max_connections: "100",
-    shared_buffers: "256MB",
+    shared_buffers: `${sharedBuffersMiB(totalmem())}MB`,
     effective_cache_size: "1GB",
     work_mem: "16MB",
     maintenance_work_mem: "128MB",
@@ -52,7 +56,7 @@ const settings = (durable: boolean, socketFolder: string): readonly string[] => 
     full_page_writes: durable ? "on" : "off",
     synchronous_commit: durable ? "on" : "off",
     wal_buffers: "16MB",
-    max_wal_size: "2GB",
+    max_wal_size: "4GB",
     min_wal_size: durable ? "256MB" : "80MB",
     checkpoint_timeout: "15min",
     // Hot tables (outbox, allotments) die young: look after them more often than the default minute.
