@@ -23,6 +23,7 @@ create table api_keys (
   name text not null,
   key_hash text not null unique,         -- SHA-256 of the key, hex; the key itself is shown once and kept nowhere
   scopes text[] not null,
+  rate_limit_per_minute int not null check (rate_limit_per_minute >= 0),  -- requests; 0: as many as it likes
   created_at timestamptz not null default now(),
   revoked_at timestamptz
 );

@@ -1,4 +1,4 @@
-import { createKeys, type Keys, type Scope, scopes } from "../gateway/keys.ts";
+import { createKeys, type Keys, type KeyView, type Scope, scopes } from "../gateway/keys.ts";
 import { systemClock } from "../platform/clock.ts";
 import { readConfig } from "../platform/config.ts";
 import { openDatabase } from "../platform/database.ts";
@@ -26,11 +26,14 @@ function readScopes(text: string): readonly Scope[] {
 }
 
 /** Makes a key and prints it: this is the only time that it is seen. */
-export function createKey(client: string, options: { scopes: string; json?: boolean }): Promise<number> {
+export function createKey(
+  client: string,
+  options: { scopes: string; rateLimit?: number; json?: boolean },
+): Promise<number> {
   const wanted = readScopes(options.scopes);
   if (client.trim() === "") throw new UsageError("The client's name is empty.");
   return withKeys("create", async (keys) => {
-    const made = await keys.create(client.trim(), wanted);
+    const made = await keys.create(client.trim(), wanted, options.rateLimit);
     if (options.json) console.log(JSON.stringify({ ...made, scopes: wanted }));
     else
       console.log(
@@ -39,6 +42,9 @@ export function createKey(client: string, options: { scopes: string; json?: bool
     return 0;
   });
 }
+
+const limitOf = ({ rateLimitPerMinute }: KeyView): string =>
+  rateLimitPerMinute === 0 ? "not limited" : `${rateLimitPerMinute}/min`;
 
 /** Lists all keys, also the revoked ones. */
 export function listKeys(options: { json?: boolean }): Promise<number> {
@@ -50,7 +56,7 @@ export function listKeys(options: { json?: boolean }): Promise<number> {
       for (const key of all) {
         const state = key.revokedAt === null ? "" : `  revoked ${key.revokedAt}`;
         console.log(
-          `${key.id}  ${key.clientId}  ${key.name}  ${key.scopes.join(",")}  made ${key.createdAt}${state}`,
+          `${key.id}  ${key.clientId}  ${key.name}  ${key.scopes.join(",")}  ${limitOf(key)}  made ${key.createdAt}${state}`,
         );
       }
     }

@@ -102,9 +102,14 @@ function addKeyCommands(program: Command, does: Does): void {
     .command("create <client>")
     .description("make a key for a client (made when new); the key is shown once")
     .requiredOption("--scopes <list>", "comma-separated: orders:read, orders:write, channels:write, admin")
+    .option(
+      "--rate-limit <number>",
+      "requests a minute; 0: not limited (default: 1000, with admin 0)",
+      integerOption(0, 1_000_000),
+    )
     .option("--json", "print one JSON object")
     .action(
-      does(async (client: string, options: { scopes: string; json?: boolean }) =>
+      does(async (client: string, options: { scopes: string; rateLimit?: number; json?: boolean }) =>
         (await import("./keys.ts")).createKey(client, options),
       ),
     );

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from "fast
 import type { Actor } from "../orchestration/api.ts";
 import { UoopError } from "../platform/errors.ts";
 import type { Keys, Principal, Scope } from "./keys.ts";
+import type { RateLimiter } from "./rate-limit.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -14,13 +15,14 @@ export type Guard = (request: FastifyRequest, reply: FastifyReply, done: HookHan
 
 /**
  * Lets a request pass that carries a key with one of these scopes (admin has all): 401 without a known key, 403
- * naming the scope otherwise. Synchronous while the key is in memory, so the hot path waits for nothing.
+ * naming the scope, 429 when the key has used up its limit. Synchronous while the key is in memory, so the hot path waits
+ * for nothing.
  */
-export function createGuards(keys: Keys): (...scopes: readonly Scope[]) => Guard {
+export function createGuards(keys: Keys, limiter: RateLimiter): (...scopes: readonly Scope[]) => Guard {
   return (...scopes) =>
-    (request, _reply, done) => {
+    (request, reply, done) => {
       const admit = (principal: Principal | null): void => {
-        const refusal = refuse(principal, scopes);
+        const refusal = refuse(principal, scopes) ?? limit(reply, principal!, limiter);
         if (refusal === undefined) request.principal = principal!;
         done(refusal);
       };
@@ -41,6 +43,21 @@ function refuse(principal: Principal | null, scopes: readonly Scope[]): UoopErro
     "forbidden",
     `This needs the scope ${scopes.join(" or ")}; the key has ${listed(principal)}.`,
   );
+}
+
+/**
+ * A request counts one, whatever it carries. Headers as in draft-ietf-httpapi-ratelimit-headers: `q` requests in `w`
+ * seconds, `r` of them left, `t` seconds until all are there again.
+ */
+function limit(reply: FastifyReply, principal: Principal, limiter: RateLimiter): UoopError | undefined {
+  const { keyId, rateLimitPerMinute: perMinute } = principal;
+  if (perMinute === 0) return undefined;
+  const { passes, remaining, resetSeconds, retryAfterSeconds } = limiter.take(keyId, perMinute);
+  reply.header("ratelimit-policy", `"key";q=${perMinute};w=60`);
+  reply.header("ratelimit", `"key";r=${remaining};t=${resetSeconds}`);
+  if (passes) return undefined;
+  const detail = `This key may send ${perMinute} requests a minute. Many orders in one request count as one: POST /v1/orders/batch.`;
+  return new UoopError("rate_limited", detail, { retryAfterSeconds });
 }
 
 const isAdmin = (principal: Principal): boolean => principal.scopes.has("admin");

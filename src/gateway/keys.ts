@@ -15,6 +15,8 @@ export interface Principal {
   keyId: string;
   clientId: string;
   scopes: ReadonlySet<Scope>;
+  /** Requests a minute; 0: not limited. */
+  rateLimitPerMinute: number;
   /** As the journal names it: `client:cli_…`, or `operator:key_…` for an admin key. */
   actor: string;
 }
@@ -31,13 +33,14 @@ export interface KeyView {
   clientId: string;
   name: string;
   scopes: readonly Scope[];
+  rateLimitPerMinute: number;
   createdAt: string;
   revokedAt: string | null;
 }
 
 export interface Keys {
-  /** Makes a key for the client of this name (made when new). */
-  create(clientName: string, scopes: readonly Scope[]): Promise<NewKey>;
+  /** Makes a key for the client of this name (made when new). Without a limit given it gets `usualRateLimit`. */
+  create(clientName: string, scopes: readonly Scope[], rateLimitPerMinute?: number): Promise<NewKey>;
   list(): Promise<readonly KeyView[]>;
   /** False when there is no such key, or it was revoked before. Other processes notice within `cacheMs`. */
   revoke(id: string): Promise<boolean>;
@@ -59,6 +62,9 @@ const maxCachedKeys = 10_000;
 /** Unknown keys waiting for the database at most; beyond it 503, so that guessing keys can't fill the memory. */
 const maxQueuedLookups = 2_000;
 
+/** Requests a minute (the high-level design's figure); operators' tools must work when it matters, so admin keys have no limit. */
+export const usualRateLimit = (wanted: readonly Scope[]): number => (wanted.includes("admin") ? 0 : 1_000);
+
 const keyShape = /^uoop_[A-Za-z0-9_-]{43}$/;
 
 const insertClient = statement(
@@ -68,11 +74,12 @@ const insertClient = statement(
 );
 const insertKey = statement(
   "keys_insert",
-  "insert into api_keys (id, client_id, name, key_hash, scopes, created_at) values ($1, $2, $3, $4, $5, $6)",
+  `insert into api_keys (id, client_id, name, key_hash, scopes, rate_limit_per_minute, created_at)
+   values ($1, $2, $3, $4, $5, $6, $7)`,
 );
 const selectKeys = statement(
   "keys_list",
-  `select id, client_id as "clientId", name, scopes, created_at as "createdAt", revoked_at as "revokedAt"
+  `select id, client_id as "clientId", name, scopes, rate_limit_per_minute as "rateLimitPerMinute", created_at as "createdAt", revoked_at as "revokedAt"
    from api_keys order by id`,
 );
 const revokeKey = statement(
@@ -81,7 +88,7 @@ const revokeKey = statement(
 );
 const selectByHash = statement(
   "keys_by_hash",
-  `select id, client_id as "clientId", key_hash as "keyHash", scopes
+  `select id, client_id as "clientId", key_hash as "keyHash", scopes, rate_limit_per_minute as "rateLimitPerMinute"
    from api_keys where key_hash = any($1::text[]) and revoked_at is null`,
 );
 // Two processes starting on one empty database must not both make the first key.
@@ -94,6 +101,7 @@ interface KeyRow {
   clientId: string;
   keyHash: string;
   scopes: Scope[];
+  rateLimitPerMinute: number;
 }
 
 /** API keys: `uoop_` and 32 random bytes; the database keeps SHA-256 of them (they are random: no salt, no slow hash needed). */
@@ -119,17 +127,20 @@ export function createKeys({ database, clock, ids }: { database: Database; clock
     clientName: string,
     wanted: readonly Scope[],
     key: string,
+    rateLimit = usualRateLimit(wanted),
   ): Promise<NewKey> {
     const nowMs = clock.nowMs();
     const [client] = await tx.run<{ id: string }>(insertClient, [ids.create("cli", nowMs), clientName]);
     const id = ids.create("key", nowMs);
     const createdAt = new Date(nowMs).toISOString();
-    await tx.run(insertKey, [id, client!.id, clientName, hashOf(key), wanted, createdAt]);
+    const row = [id, client!.id, clientName, hashOf(key), wanted, rateLimit, createdAt];
+    await tx.run(insertKey, row);
     return { id, clientId: client!.id, key };
   }
 
   return {
-    create: (clientName, wanted) => database.transaction((tx) => insert(tx, clientName, wanted, newKey())),
+    create: (clientName, wanted, rateLimit) =>
+      database.transaction((tx) => insert(tx, clientName, wanted, newKey(), rateLimit)),
     list: () => database.run<KeyView>(selectKeys),
     async revoke(id) {
       const revoked = await database.run(revokeKey, [id, new Date(clock.nowMs()).toISOString()]);
@@ -179,6 +190,7 @@ function toPrincipal(row: KeyRow): Principal {
     keyId: row.id,
     clientId: row.clientId,
     scopes: new Set(row.scopes),
+    rateLimitPerMinute: row.rateLimitPerMinute,
     actor: admin ? `operator:${row.id}` : `client:${row.clientId}`,
   };
 }

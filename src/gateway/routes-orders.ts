@@ -1,12 +1,12 @@
 import type { FastifyReply } from "fastify";
 import { Type } from "typebox";
-import type { Submission, SubmitResult } from "../orchestration/api.ts";
+import type { OrchestrationApi, Submission, SubmitResult } from "../orchestration/api.ts";
 import type { OrderView } from "../orchestration/order.ts";
 import type { OrderStatus } from "../orchestration/order-state.ts";
 import { toProblem, UoopError } from "../platform/errors.ts";
 import { isId } from "../platform/ids.ts";
 import type { App, GatewayWorld } from "./app.ts";
-import { byOf, visibleTo } from "./auth.ts";
+import { byOf, type Guard, visibleTo } from "./auth.ts";
 import { notFound } from "./order-reads.ts";
 import { sendProblem } from "./problems.ts";
 import { answers, idParams, problemAnswers } from "./schemas.ts";
@@ -84,7 +84,8 @@ function placeOrder(app: App, world: GatewayWorld): void {
       ),
     ),
   };
-  app.post("/v1/orders", { schema, onRequest: requires("orders:write") }, async (request, reply) => {
+  const onRequest = [requires("orders:write"), admitting(orchestration)];
+  app.post("/v1/orders", { schema, onRequest }, async (request, reply) => {
     const { headers } = request;
     const placing = placingOf(request.principal, request.ip, headers["idempotency-key"]);
     const submission = toSubmission(request.body, placing, world);
@@ -101,6 +102,15 @@ function placeOrder(app: App, world: GatewayWorld): void {
     return sendOrder(reply, placed, respondAsync ? 202 : answerStatus[placed.status]);
   });
 }
+
+/**
+ * Refuses before the body is read, when a client's next order would wait too long even if it were urgent: what is not taken
+ * should cost little. (Its true priority is in the body; the queue's own bound holds for the rest.)
+ */
+const admitting =
+  ({ admits }: OrchestrationApi): Guard =>
+  (request, _reply, done) =>
+    done(admits(request.principal.clientId, "express") ?? undefined);
 
 /** Order answers have one form, whatever was asked; with 409 the order is inside the problem. */
 function sendOrder(reply: FastifyReply, view: OrderView, status: 200 | 201 | 202 | 409): FastifyReply {
@@ -130,7 +140,7 @@ function placeBatch(app: App, world: GatewayWorld): void {
   };
   const options = {
     schema,
-    onRequest: requires("orders:write"),
+    onRequest: [requires("orders:write"), admitting(orchestration)],
     bodyLimit: maxBatchBytes,
     validatorCompiler: ({ httpPart, ...rest }: Parameters<typeof validation.compiler>[0]) =>
       httpPart === "body"

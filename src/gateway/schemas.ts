@@ -91,7 +91,7 @@ export const problemWithOrder = component<Problem>(
 
 /** What every operation may answer, whatever it does. */
 const always: readonly ProblemCode[] = ["bad_request", "internal", "overloaded", "unavailable"];
-const withKey: readonly ProblemCode[] = ["unauthorized", "forbidden"];
+const withKey: readonly ProblemCode[] = ["unauthorized", "forbidden", "rate_limited"];
 const withBody: readonly ProblemCode[] = ["validation_failed", "payload_too_large", "media_type_unsupported"];
 
 /** Documents the problems that an operation may answer, by status. They are written out by problems.ts, not by schema. */

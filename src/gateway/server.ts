@@ -17,6 +17,7 @@ import {
   sendProblem,
   toUoopError,
 } from "./problems.ts";
+import { createRateLimiter } from "./rate-limit.ts";
 import { callbackRoutes } from "./routes-callbacks.ts";
 import { channelRoutes } from "./routes-channels.ts";
 import { healthRoutes } from "./routes-health.ts";
@@ -107,7 +108,7 @@ async function buildApp(deps: GatewayDependencies, stopping: AbortSignal): Promi
     ...deps,
     reads: createOrderReads(deps),
     validation,
-    requires: createGuards(deps.keys),
+    requires: createGuards(deps.keys, createRateLimiter(deps.clock)),
     stopping,
   };
   const app = createHttp(world);

@@ -42,6 +42,7 @@ test("a key is known by its hash alone, and asking again costs no statement", as
     keyId: id,
     clientId,
     scopes: new Set(["orders:read", "orders:write"]),
+    rateLimitPerMinute: 1_000,
     actor: `client:${clientId}`,
   });
   const sent = db.database.statementsSent;

@@ -19,6 +19,8 @@ export interface FakeWorld extends GatewayDependencies {
   views: Map<string, { clientId: string; order: OrderView }>;
   told: Map<string, number>;
   submitted: Submission[];
+  /** What the next orders are refused with, before they are read. */
+  refusal: UoopError | null;
   /** Decides what becomes of the next orders. */
   outcome: Partial<OrderView>;
   events: { position: string; event: PlatformEvent }[];
@@ -33,18 +35,20 @@ const now = "2026-11-24T06:00:00.000Z";
 /** Keys by name: all (admin), read, write, channels, other (another client's, all order scopes). */
 function fakeKeys(): Keys {
   const known = new Map<string, Principal>();
-  const add = (name: string, clientId: string, scopes: Scope[]) => {
+  const add = (name: string, clientId: string, scopes: Scope[], rateLimitPerMinute = 0) => {
     const key = `uoop_${randomBytes(32).toString("base64url")}`;
     keyOf[name] = key;
     const keyId = ids.create("key", Date.now());
     const actor = scopes.includes("admin") ? `operator:${keyId}` : `client:${clientId}`;
-    known.set(key, { keyId, clientId, scopes: new Set(scopes), actor });
+    known.set(key, { keyId, clientId, scopes: new Set(scopes), rateLimitPerMinute, actor });
   };
   add("all", "cli_admin", ["admin"]);
   add("read", "cli_a", ["orders:read"]);
   add("write", "cli_a", ["orders:read", "orders:write"]);
   add("channels", "cli_a", ["channels:write"]);
   add("other", "cli_b", ["orders:read", "orders:write"]);
+  add("three", "cli_c", ["orders:read", "orders:write"], 3);
+  add("four", "cli_c", ["orders:read", "orders:write"], 4);
   return {
     authenticate: (key) => known.get(key) ?? null,
     reachable: async () => true,
@@ -88,7 +92,7 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
     return { kind: "order" as const, order: decided, replayed: false };
   };
   return {
-    admits: () => null,
+    admits: () => world.refusal,
     submit: async (submissions) => submissions.map(place),
     cancel: async (requests) =>
       requests.map(({ id, clientId }) => {
@@ -239,6 +243,7 @@ export async function startFakeWorld(
     told: new Map(),
     submitted: [],
     outcome: {},
+    refusal: null,
     events: [],
     keys: fakeKeys(),
     capacity: fakeCapacity(),
