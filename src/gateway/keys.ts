@@ -63,7 +63,7 @@ const maxCachedKeys = 10_000;
 const maxQueuedLookups = 2_000;
 
 /** Requests a minute (the high-level design's figure); operators' tools must work when it matters, so admin keys have no limit. */
-export const usualRateLimit = (wanted: readonly Scope[]): number => (wanted.includes("admin") ? 0 : 1_000);
+const usualRateLimit = (wanted: readonly Scope[]): number => (wanted.includes("admin") ? 0 : 1_000);
 
 const keyShape = /^uoop_[A-Za-z0-9_-]{43}$/;
 

@@ -5,7 +5,7 @@ import type { Priority } from "./order.ts";
 
 /**
  * Whether intake takes more from a client now: refused early, in microseconds, rather than late. The queue is fair, so
- * what counts is how long this client's next order would wait: behind its own, in turn with the other clients that wait.
+ * what counts is how long this client's next order would wait: behind its own of that priority, in turn with the others that wait.
  */
 export interface Admission {
   /** An `overloaded` error when the wait would be too long; null when it is taken. */
@@ -16,38 +16,46 @@ export interface Admission {
 
 /** The longest wait at which an order is still taken; the answer has to come within two seconds. */
 const maxWaitMs: Readonly<Record<Priority, number>> = { express: 1_500, standard: 1_000, bulk: 500 };
-/** The rate is that of the last windows; one that saw nothing says nothing. */
+/** The rate is measured over windows in which something waited all the time: only then it says how fast the work can go. */
 const windowMs = 500;
 
 export function createAdmission(
-  waiting: Pick<FairQueue<unknown>, "size" | "parties" | "waitingOf">,
+  waiting: Pick<FairQueue<unknown, Priority>, "size" | "ahead">,
   clock: Clock,
 ): Admission {
   let perMs = 0;
-  let sinceMs = clock.nowMs();
+  let sinceMs: number | undefined;
   let count = 0;
+
+  /** The queue was empty: whatever waits next waits for a work that is at rest. */
+  function forget(): void {
+    perMs = 0;
+    sinceMs = undefined;
+  }
 
   return {
     refusal(clientId, priority) {
-      if (perMs === 0 || waiting.size === 0) return null;
-      const ahead = Math.min(waiting.size, (waiting.waitingOf(clientId) + 1) * Math.max(1, waiting.parties));
-      const waitMs = ahead / perMs;
+      if (waiting.size === 0) forget();
+      if (perMs === 0) return null;
+      const waitMs = waiting.ahead(priority, clientId) / perMs;
       if (waitMs <= maxWaitMs[priority]) return null;
       const detail = `An order would wait ${Math.round(waitMs)} ms to be stored; too many are ahead of it.`;
       return new UoopError("overloaded", detail, { retryAfterSeconds: Math.ceil(waitMs / 1_000) });
     },
     served(orders) {
-      count += orders;
+      if (waiting.size === 0) return forget();
       const nowMs = clock.nowMs();
-      const elapsedMs = nowMs - sinceMs;
-      if (elapsedMs < windowMs) return;
-      // Idle time says nothing of how fast the work goes: a long gap starts a new window.
-      if (elapsedMs < 4 * windowMs) {
-        const latest = count / elapsedMs;
-        perMs = perMs === 0 ? latest : 0.5 * perMs + 0.5 * latest;
+      if (sinceMs === undefined) {
+        sinceMs = nowMs;
+        count = 0;
+        return;
       }
-      count = 0;
+      count += orders;
+      if (nowMs - sinceMs < windowMs) return;
+      const latest = count / (nowMs - sinceMs);
+      perMs = perMs === 0 ? latest : 0.5 * perMs + 0.5 * latest;
       sinceMs = nowMs;
+      count = 0;
     },
   };
 }

@@ -166,6 +166,10 @@ export class Orchestration implements OrchestrationApi, Service {
     { waitMs }: { waitMs: number },
   ): Promise<readonly SubmitResult[]> {
     const untilMs = this.#dependencies.clock.nowMs() + waitMs;
+    // Asked once: what is sent together is taken or refused together, a whole batch also from rest.
+    const [first] = submissions;
+    const refusal = first && this.admits(first.clientId, first.order.priority);
+    if (refusal) return submissions.map(() => asRefusal(refusal));
     return Promise.all(
       submissions.map((submission) => this.#submitOne(submission, untilMs).catch(asRefusal)),
     );

@@ -22,10 +22,9 @@ export function createFifo<T>(): Queue<T> {
   };
 }
 
-export interface FairQueue<T> extends Queue<T> {
-  waitingOf(party: string): number;
-  /** Parties that have something waiting. */
-  readonly parties: number;
+export interface FairQueue<T, Class extends string> extends Queue<T> {
+  /** Items that are served before the next one of this class and party would be, at most. */
+  ahead(name: Class, party: string): number;
 }
 
 /**
@@ -37,14 +36,14 @@ export function createFairQueue<T, Class extends string>(options: {
   weights: Readonly<Record<Class, number>>;
   classOf(item: T): Class;
   partyOf(item: T): string;
-}): FairQueue<T> {
+}): FairQueue<T, Class> {
   const classes = (Object.keys(options.weights) as Class[]).map((name) => ({
     name,
+    weight: options.weights[name],
     stride: 1 / options.weights[name],
     pass: 0,
     turns: createTurns<T>(),
   }));
-  const waiting = new Map<string, number>();
   let size = 0;
   let now = 0;
 
@@ -56,12 +55,7 @@ export function createFairQueue<T, Class extends string>(options: {
     now = next!.pass;
     next!.pass += next!.stride;
     size -= 1;
-    const item = next!.turns.next();
-    const party = options.partyOf(item);
-    const left = waiting.get(party)! - 1;
-    if (left === 0) waiting.delete(party);
-    else waiting.set(party, left);
-    return item;
+    return next!.turns.next();
   }
 
   return {
@@ -70,15 +64,19 @@ export function createFairQueue<T, Class extends string>(options: {
       const one = classes.find((each) => each.name === name)!;
       // A class that had nothing waiting saves up nothing: it begins where the others are.
       if (one.turns.size === 0) one.pass = Math.max(one.pass, now);
-      const party = options.partyOf(item);
-      one.turns.add(party, item);
-      waiting.set(party, (waiting.get(party) ?? 0) + 1);
+      one.turns.add(options.partyOf(item), item);
       size += 1;
     },
     take: (count) => Array.from({ length: Math.min(count, size) }, takeOne),
-    waitingOf: (party) => waiting.get(party) ?? 0,
-    get parties() {
-      return waiting.size;
+    ahead(name, party) {
+      const own = classes.find((each) => each.name === name)!;
+      const turns = (own.turns.waitingOf(party) + 1) * Math.max(1, own.turns.parties);
+      const before = Math.min(own.turns.size, turns);
+      let sum = before;
+      for (const other of classes) {
+        if (other !== own) sum += Math.min(other.turns.size, ((before + 1) * other.weight) / own.weight);
+      }
+      return sum;
     },
     get size() {
       return size;
@@ -115,6 +113,10 @@ function createTurns<T>() {
       if (own.length === 0) items.delete(party);
       else turn.push(party);
       return item;
+    },
+    waitingOf: (party: string) => items.get(party)?.length ?? 0,
+    get parties() {
+      return items.size;
     },
     get size() {
       return size;

@@ -40,7 +40,6 @@ test("everything that goes in comes out once, and a party's own items of a class
       taken.push(...queue.take(queue.size));
       assert.strictEqual(new Set(taken).size, pushed.length);
       for (const party of ["a", "b", "c"]) {
-        assert.strictEqual(queue.waitingOf(party), 0);
         for (const kind of ["fast", "slow"]) {
           const places = taken
             .filter((one) => one.party === party && one.kind === kind)
@@ -53,6 +52,25 @@ test("everything that goes in comes out once, and a party's own items of a class
       }
     }),
   );
+});
+
+test("what is said to be ahead of an item is what is served before it, but for one turn of the other class", () => {
+  fc.assert(
+    fc.property(fc.array(item, { maxLength: 200 }), fc.nat({ max: 100 }), item, (items, taken, next) => {
+      const queue = create();
+      for (const one of items) queue.push(one);
+      queue.take(taken);
+      const ahead = queue.ahead(next.kind, next.party);
+      queue.push(next);
+      const before = queue.take(queue.size).indexOf(next);
+      assert.ok(before <= ahead + 5, `${before} were served before it, ${ahead} were said to be`);
+    }),
+  );
+  const queue = create();
+  for (let place = 0; place < 1_000; place += 1) queue.push({ kind: "slow", party: "a", place });
+  assert.ok(queue.ahead("fast", "a") <= 1, "what waits less urgently is not ahead");
+  assert.strictEqual(queue.ahead("slow", "a"), 1_000);
+  assert.ok(queue.ahead("slow", "b") <= 2, "another's flood is not ahead");
 });
 
 test("a party that sends one item behind another's thousand is served in the next turn", () => {
