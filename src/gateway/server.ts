@@ -6,7 +6,7 @@ import type { Clock } from "../platform/clock.ts";
 import { UoopError } from "../platform/errors.ts";
 import type { Service } from "../platform/service.ts";
 import type { App, GatewayDependencies, GatewayWorld } from "./app.ts";
-import { createGuards } from "./auth.ts";
+import { createGuards, type Guard } from "./auth.ts";
 import { docsRoutes } from "./docs.ts";
 import { collectOpenApi, openApiRoute } from "./openapi.ts";
 import { createOrderReads } from "./order-reads.ts";
@@ -37,6 +37,8 @@ const keepAliveMs = 72_000;
 /** At a stop, answers under way have this long. */
 const drainMs = 5_000;
 const drainSweepMs = 20;
+/** Requests under way at most (streams have a limit of their own); beyond it 503 at once, before a key or a body is looked at. */
+const maxRequestsUnderWay = 10_000;
 
 const components: readonly TSchema[] = [shared, orderSchemas, channelSchemas]
   .flatMap((module) => Object.values(module) as unknown[])
@@ -46,8 +48,15 @@ const components: readonly TSchema[] = [shared, orderSchemas, channelSchemas]
   )
   .map(({ schema }) => schema);
 
+export interface GatewayLimits {
+  maxRequestsUnderWay: number;
+}
+
 /** The HTTP API: validates, authenticates, asks the other contexts and answers. Holds no state of its own. */
-export function createGateway(deps: GatewayDependencies): Service & { readonly url: string } {
+export function createGateway(
+  deps: GatewayDependencies,
+  limits: GatewayLimits = { maxRequestsUnderWay },
+): Service & { readonly url: string } {
   const stopping = new AbortController();
   const sockets = new Set<Socket>();
   let app: App | undefined;
@@ -58,7 +67,7 @@ export function createGateway(deps: GatewayDependencies): Service & { readonly u
       return url;
     },
     async start() {
-      app = await buildApp(deps, stopping.signal);
+      app = await buildApp(deps, stopping.signal, limits);
       app.server.on("connection", (socket: Socket) => {
         sockets.add(socket);
         socket.once("close", () => sockets.delete(socket));
@@ -94,7 +103,7 @@ function drainConnections({ server }: App, sockets: ReadonlySet<Socket>, clock: 
 
 /** The OpenAPI document, without a running platform. */
 export async function openApiDocument(deps: GatewayDependencies): Promise<object> {
-  const app = await buildApp(deps, new AbortController().signal);
+  const app = await buildApp(deps, new AbortController().signal, { maxRequestsUnderWay });
   try {
     return app.swagger();
   } finally {
@@ -102,7 +111,11 @@ export async function openApiDocument(deps: GatewayDependencies): Promise<object
   }
 }
 
-async function buildApp(deps: GatewayDependencies, stopping: AbortSignal): Promise<App> {
+async function buildApp(
+  deps: GatewayDependencies,
+  stopping: AbortSignal,
+  limits: GatewayLimits,
+): Promise<App> {
   const validation = createValidation(components);
   const world: GatewayWorld = {
     ...deps,
@@ -114,6 +127,7 @@ async function buildApp(deps: GatewayDependencies, stopping: AbortSignal): Promi
   const app = createHttp(world);
   answerUnknownAddresses(app);
   observeRequests(app, world);
+  limitRequests(app, limits);
   await collectOpenApi(app);
   for (const schema of components) app.addSchema(schema);
   for (const add of [orderRoutes, orderReadRoutes, streamRoutes, channelRoutes, callbackRoutes, healthRoutes])
@@ -172,5 +186,27 @@ function observeRequests(app: App, { metrics }: GatewayWorld): void {
       done();
     };
     if (!route.url.endsWith("/stream")) route.onResponse = [route.onResponse ?? [], observe].flat();
+  });
+}
+
+/**
+ * Bounds what waits in this process, whoever sent it. The API only: health and metrics answer also when nothing else does,
+ * and a stream is open for hours.
+ */
+function limitRequests(app: App, { maxRequestsUnderWay: most }: GatewayLimits): void {
+  const full = new UoopError("overloaded", `${most} requests are under way already.`);
+  let underWay = 0;
+  const leave = (): void => {
+    underWay -= 1;
+  };
+  const enter: Guard = (_request, reply, done) => {
+    if (underWay >= most) return done(full);
+    underWay += 1;
+    reply.raw.once("close", leave); // comes once, answered or left by the client
+    done();
+  };
+  app.addHook("onRoute", (route) => {
+    if (route.url.startsWith("/v1/") && !route.url.endsWith("/stream"))
+      route.onRequest = [enter, route.onRequest ?? []].flat();
   });
 }

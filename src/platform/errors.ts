@@ -54,7 +54,11 @@ export class UoopError extends Error {
     detail: string,
     options: { fields?: readonly FieldError[]; retryAfterSeconds?: number; cause?: unknown } = {},
   ) {
+    // A refusal says what is wrong, not where in the code; its stack cost 20 µs, more than all else of refusing a request.
+    const framesWanted = Error.stackTraceLimit;
+    if (code !== "internal") Error.stackTraceLimit = 0;
     super(detail, options.cause === undefined ? {} : { cause: options.cause });
+    Error.stackTraceLimit = framesWanted;
     this.name = "UoopError";
     this.code = code;
     this.fields = options.fields ?? [];

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { CapacityApi, Channel, NewChannel, Slot, SlotView } from "../../src/capacity/api.ts";
 import type { GatewayDependencies } from "../../src/gateway/app.ts";
 import type { Keys, Principal, Scope } from "../../src/gateway/keys.ts";
-import { createGateway } from "../../src/gateway/server.ts";
+import { createGateway, type GatewayLimits } from "../../src/gateway/server.ts";
 import type { CallbackResult, OrchestrationApi, Submission } from "../../src/orchestration/api.ts";
 import type { OrderView, PersonalData } from "../../src/orchestration/order.ts";
 import { systemClock } from "../../src/platform/clock.ts";
@@ -235,6 +235,7 @@ function fakeFeed(world: FakeWorld): GatewayDependencies["feed"] {
 /** A gateway over fakes, listening on a free port. */
 export async function startFakeWorld(
   change: Partial<GatewayDependencies> = {},
+  limits?: GatewayLimits,
 ): Promise<FakeWorld & { url: string; stop(): Promise<void> }> {
   const world = {
     config: { HOST: "127.0.0.1", PORT: 0, ANSWER_WITHIN_MS: 2_000 },
@@ -265,7 +266,7 @@ export async function startFakeWorld(
         .slice(0, limit),
   };
   Object.assign(world, change);
-  const gateway = createGateway(world);
+  const gateway = createGateway(world, limits);
   await gateway.start();
   return Object.assign(world, { url: gateway.url, stop: () => gateway.stop() });
 }
