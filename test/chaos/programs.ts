@@ -136,9 +136,10 @@ export interface CheckAnswer {
 /** `uoop check` with the client's record and the channels' ledger, on the platform that runs. */
 export async function runCheck(
   settings: PlatformSettings,
-  { acknowledgedFile, ledgerUrl }: { acknowledgedFile: string; ledgerUrl: string },
+  { acknowledgedFile, ledgerUrl, ended }: { acknowledgedFile: string; ledgerUrl: string; ended: boolean },
 ): Promise<CheckAnswer> {
-  const args = ["check", "--acknowledged", acknowledgedFile, "--ended", "--ledger", ledgerUrl, "--json"];
+  const args = ["check", "--acknowledged", acknowledgedFile, "--ledger", ledgerUrl, "--json"];
+  if (ended) args.push("--ended");
   const { code, stdout, stderr } = await new Promise<{ code: number; stdout: string; stderr: string }>(
     (resolve) => {
       execFile(

@@ -3,7 +3,7 @@ import type { OrderView } from "../../src/orchestration/order.ts";
 import { isEnd } from "../../src/orchestration/order-state.ts";
 import type { Client } from "./client.ts";
 import { createCustomer, type Placed } from "./customer.ts";
-import { type BookingFault, judgeBookings, readLiveBookings } from "./ledger.ts";
+import { type BookingFault, judgeBookings, leftBeforeCancel, readLiveBookings } from "./ledger.ts";
 import type { Network } from "./network.ts";
 import type { RoundPlan } from "./plan.ts";
 import { type Platform, type PlatformSettings, startPlatform } from "./programs.ts";
@@ -128,7 +128,8 @@ async function settledFaults(
 function judgeOrder(one: Placed, order: OrderView, watcher: Watcher): string[] {
   const wrong: string[] = [];
   const heard = watcher.heard(order.id);
-  if (!isEnd(order.status)) wrong.push(`${order.id} has not ended: ${order.status}`);
+  const tooLate = leftBeforeCancel(order) && one.cancel === "accepted";
+  if (!isEnd(order.status) && !tooLate) wrong.push(`${order.id} has not ended: ${order.status}`);
   if (heard?.version !== order.version || heard.status !== order.status) {
     wrong.push(
       `${order.id} is ${order.status} at version ${order.version}; the stream said ${heard?.status} at ${heard?.version}`,
@@ -137,7 +138,7 @@ function judgeOrder(one: Placed, order: OrderView, watcher: Watcher): string[] {
   if (one.unfulfillable && order.status !== "failed") {
     wrong.push(`${order.id} was answered 409 and is ${order.status}`);
   }
-  if (one.cancel === "accepted" && order.status !== "cancelled") {
+  if (one.cancel === "accepted" && order.status !== "cancelled" && !tooLate) {
     wrong.push(`${order.id} was to be cancelled and is ${order.status}`);
   }
   if (order.status === "cancelled" && one.cancel !== "accepted") {
