@@ -26,7 +26,7 @@ type Run<Extra> = (options: BenchOptions & Extra) => Promise<BenchReport>;
 const quickSeconds = 2;
 const defaultSeed = 1;
 
-/** `uoop bench <name>`; each bench's code is loaded when it is run. */
+/** `uoop bench <name>`, orders when none is named; each bench's code is loaded when it is run. */
 export function addBenchCommands(program: Command, { does, whole, positive }: Wiring): void {
   const bench = program
     .command("bench")
@@ -40,7 +40,7 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
     load: () => Promise<Run<Extra>>,
   ): Command =>
     bench
-      .command(name)
+      .command(name, { isDefault: name === "orders" })
       .description(description)
       .option("--json", "print one JSON object and nothing else")
       .option("--seconds <number>", `length of each measured phase (default ${seconds})`, positive)
