@@ -19,6 +19,15 @@ const maxWaitMs: Readonly<Record<Priority, number>> = { express: 1_500, standard
 /** The rate is measured over windows in which something waited all the time: only then it says how fast the work can go. */
 const windowMs = 500;
 
+/** Nobody is told to stay away longer: what waits now says little of then. */
+const maxRetrySeconds = 60;
+/** One a second of waiting, made before they are needed: refusing must cost least when most is refused. */
+const refusals: readonly UoopError[] = Array.from({ length: maxRetrySeconds }, (_, index) => {
+  const seconds = index + 1;
+  const detail = `An order would wait for about ${seconds} s before it is stored; too many are ahead of it.`;
+  return new UoopError("overloaded", detail, { retryAfterSeconds: seconds });
+});
+
 export function createAdmission(
   waiting: Pick<FairQueue<unknown, Priority>, "size" | "ahead">,
   clock: Clock,
@@ -39,8 +48,7 @@ export function createAdmission(
       if (perMs === 0) return null;
       const waitMs = waiting.ahead(priority, clientId) / perMs;
       if (waitMs <= maxWaitMs[priority]) return null;
-      const detail = `An order would wait ${Math.round(waitMs)} ms to be stored; too many are ahead of it.`;
-      return new UoopError("overloaded", detail, { retryAfterSeconds: Math.ceil(waitMs / 1_000) });
+      return refusals[Math.min(maxRetrySeconds, Math.ceil(waitMs / 1_000)) - 1]!;
     },
     served(orders) {
       if (waiting.size === 0) return forget();

@@ -45,6 +45,7 @@ test("while work waits all the time, who would wait too long is refused, the les
   assert.equal(refusal(3_200, "standard")?.retryAfterSeconds, 2);
   assert.equal(refusal(3_200, "express"), null);
   assert.equal(refusal(9_000, "express")?.retryAfterSeconds, 3);
+  assert.equal(refusal(1e9, "express")?.retryAfterSeconds, 60, "nobody is sent away for longer");
 });
 
 test("when the queue was empty once, everything is as at the start", () => {
