@@ -81,6 +81,37 @@ test("a slot is sold to the last unit and never one more, from two processes at 
   await other.stop();
 });
 
+test("a batch that waited for another's change of a slot goes on from it, and the database lives", async () => {
+  await using one = await disposable(testWorld());
+  const { database, orchestration } = one.world;
+  await one.world.channel({});
+  const orders = Array.from({ length: 40 }, (_, index) => submission(`waits-${index}`));
+  const placed = await orchestration.submit(orders, { waitMs: 5_000 });
+  const by = { actor: "operator:test", source: null };
+  const wanted = placed.map((result) => ({
+    id: result.kind === "order" ? result.order.id : assert.fail(),
+    clientId: null,
+    by,
+  }));
+  const sql = (text: string) => ({ name: "", text });
+  let cancelling: ReturnType<typeof orchestration.cancel> | undefined;
+  await database.transaction(async (tx) => {
+    await tx.run(sql("update allotments set reserved = reserved"));
+    await tx.run(sql("update owners set process = process"));
+    cancelling = orchestration.cancel(wanted, { waitMs: 10_000 });
+    const waiting = sql(
+      "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    );
+    while ((await database.run(waiting)).length === 0)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+  });
+  const ends = (await cancelling!).map((result) =>
+    result.kind === "order" ? result.order.status : result.kind,
+  );
+  assert.deepStrictEqual(new Set(ends), new Set(["cancelled"]));
+  await assertInvariants(database);
+});
+
 test("a write of an epoch that is over does nothing (I8)", async () => {
   await using one = await disposable(testWorld());
   const { database, orchestration } = one.world;
