@@ -72,7 +72,9 @@ const beyondReach = 1_000_000_000;
 async function gateway(clients: number): Promise<{ url: string; keys: readonly string[] }> {
   const keys = createKeys({ database: databaseOfKeys(), clock, ids });
   const made = await Promise.all(
-    Array.from({ length: clients }, (_, index) => keys.create(`bench-${index}`, ["orders:write"], beyondReach)),
+    Array.from({ length: clients }, (_, index) =>
+      keys.create(`bench-${index}`, ["orders:write"], beyondReach),
+    ),
   );
   const orchestration: OrchestrationApi = {
     admits: () => null,
