@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { createKeys } from "../../src/gateway/keys.ts";
 import { createGateway } from "../../src/gateway/server.ts";
 import type { OrchestrationApi, Submission } from "../../src/orchestration/api.ts";
-import { type OrderView, withShortForms } from "../../src/orchestration/order.ts";
+import { type OrderView, viewOf } from "../../src/orchestration/order.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import type { Database } from "../../src/platform/database.ts";
 import { createIds } from "../../src/platform/ids.ts";
@@ -30,16 +30,8 @@ function confirmed({ order }: Submission): OrderView {
     costMinor: 900,
     bookingRef: "K-ZZZZZZZZ-1-1",
   };
-  const id = ids.order(1, clock.nowMs());
-  return {
-    id,
-    ...order,
-    createdAt: now,
-    status: "confirmed",
-    version: 4,
-    updatedAt: now,
-    ...withShortForms([leg]),
-  };
+  const doc = { id: ids.order(1, clock.nowMs()), ...order, createdAt: now };
+  return viewOf(doc, { status: "confirmed", legs: [leg], version: 4, updatedAt: now });
 }
 
 /** Keys that were made are in memory, as they are in a server that has seen them once. */

@@ -1,4 +1,5 @@
 import type { EventRow, PackedEvent, PlatformEvent } from "../relay/api.ts";
+import { dataOf, patched, type State, snapshotOf } from "../relay/snapshot.ts";
 
 /** Where the schema of an event type is found: the address is its name, the file is src/relay/schemas/<type>.json. */
 export const schemaOf = (type: string): string => `https://uoop.dev/schemas/${type}.json`;
@@ -22,34 +23,20 @@ type EventKey = Pick<PackedEvent, "version" | "type" | "data">;
  * event), so it is not used here; a test holds that its strict validation accepts what comes out.
  */
 export function unfold(row: EventRow): PlatformEvent[] {
-  const about = row.subject.startsWith("chn_") ? "channel" : "order";
   const partitionkey = String(row.lane);
-  let state: Snapshot = {};
+  if (row.subject.startsWith("chn_"))
+    return row.events.map((packed) =>
+      unfoldOne(row, packed, { channel: row.doc, ...packed.data }, partitionkey),
+    );
+  let fields: State = {};
   return row.events.map((packed) => {
-    state = patched(state, packed.patch);
-    return unfoldOne(row, packed, { [about]: { ...row.doc, ...state } }, partitionkey);
+    fields = patched(fields, packed.patch);
+    const order = snapshotOf(row.doc, fields, packed);
+    return unfoldOne(row, packed, { order, ...dataOf(packed, fields) }, partitionkey);
   });
 }
 
-type Snapshot = Readonly<Record<string, unknown>>;
-
-/** A snapshot's mutable half after a patch: what it names is replaced, what it sets to null is gone. */
-export function patched(before: Snapshot, patch: Snapshot): Snapshot {
-  const after: Record<string, unknown> = { ...before, ...patch };
-  for (const name in patch) if (patch[name] === null) delete after[name];
-  return after;
-}
-
-/** A row's snapshot after its last event. */
-export const lastState = (row: Pick<EventRow, "events">): Snapshot =>
-  row.events.reduce<Snapshot>((state, { patch }) => patched(state, patch), {});
-
-function unfoldOne(
-  row: EventRow,
-  packed: PackedEvent,
-  snapshot: Snapshot,
-  partitionkey: string,
-): PlatformEvent {
+function unfoldOne(row: EventRow, packed: PackedEvent, data: State, partitionkey: string): PlatformEvent {
   return {
     specversion: "1.0",
     id: eventId(row.subject, packed),
@@ -61,6 +48,6 @@ function unfoldOne(
     dataschema: schemaOf(packed.type),
     subjectversion: packed.version,
     partitionkey,
-    data: { ...snapshot, ...packed.data },
+    data,
   };
 }

@@ -104,13 +104,13 @@ function channelChanges(dependencies: CapacityDependencies, network: Network): C
   async function tell(
     tx: Executor,
     channel: Channel,
-    event: Omit<PackedEvent, "version" | "at" | "patch"> | null,
+    event: Omit<PackedEvent, "version" | "at"> | null,
     entry: object,
     by: By,
   ) {
     const lane = laneOfDigest(digest(channel.id));
     if (event) {
-      const packed = { ...event, version: channel.version, at: channel.updatedAt, patch: {} };
+      const packed = { ...event, version: channel.version, at: channel.updatedAt };
       await appendEvents(tx, [
         { lane, subject: channel.id, clientId: null, doc: { ...channel }, events: [packed] },
       ]);

@@ -145,7 +145,7 @@ export const viewRules: RuleSet = {
       where o.id > $1 and o.id <= $2 and v.id > $1 and v.id <= $2 and v.version = o.version
         and (v.status <> o.status or v.client_id <> o.client_id or v.created_at <> o.created_at
           or v.customer_id is distinct from o.doc::json->>'customerId'
-          or v.channel_id is distinct from coalesce(o.state::json->'channel'->>'id', o.state::json->'legs'->0->'channel'->>'id')
+          or v.channel_id is distinct from o.state::json->'legs'->0->'channel'->>'id'
           or ${differ("v.doc", "o.doc")} or ${differ("v.state", "o.state")})`,
     },
   ],

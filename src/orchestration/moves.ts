@@ -1,6 +1,7 @@
 import type { PackedEvent } from "../relay/api.ts";
+import { patchBetween } from "../relay/snapshot.ts";
 import type { Carried, Change, JournalEntry, SagaMemory } from "./carried.ts";
-import { type Leg, type OrderDoc, type OrderState, type Reason, withShortForms } from "./order.ts";
+import type { Leg, OrderDoc, OrderState, Reason } from "./order.ts";
 import { isEnd, mayGo, type OrderStatus } from "./order-state.ts";
 
 const minuteMs = 60_000;
@@ -47,15 +48,16 @@ export function moveOn(before: OrderState | null, moves: readonly Move[], atMs: 
   const events: PackedEvent[] = [];
   const entries: JournalEntry[] = [];
   let state = before;
-  let packed: OrderState | null = null;
+  let packed: Partial<Fields> = {};
   for (const move of moves) {
     const from = state;
     if (from ? !mayGo(from.status, move.to) : move.to !== "received") {
       throw new Error(`an order can't go from ${from?.status ?? "nothing"} to ${move.to}`);
     }
-    state = nextState(from, move, at);
-    const patch = patchBetween(packed, state);
-    packed = state;
+    const fields = nextFields(from, move);
+    state = { ...fields, version: (from?.version ?? 0) + 1, updatedAt: at };
+    const patch = patchBetween(packed, fields)!; // of a move, never nothing: the status changes
+    packed = fields;
     if (from) {
       const reason = state.reason ? { reason: state.reason } : {};
       events.push({
@@ -69,15 +71,8 @@ export function moveOn(before: OrderState | null, moves: readonly Move[], atMs: 
       events.push({ type: "order.created", version: state.version, at, patch });
     }
     if (move.to === "reserved") {
-      for (const { leg, attempt, channel } of state.legs) {
-        events.push({
-          type: "channel.assigned",
-          version: state.version,
-          at,
-          data: { leg, attempt, channel },
-          patch: {},
-        });
-      }
+      for (const { leg } of state.legs)
+        events.push({ type: "channel.assigned", version: state.version, at, data: { leg } });
     }
     entries.push({
       version: state.version,
@@ -89,27 +84,14 @@ export function moveOn(before: OrderState | null, moves: readonly Move[], atMs: 
   return { state: state!, events, entries };
 }
 
-/** What to change of a state to make it the next one; null: the field goes. (A row of five events shrinks to a third.) */
-function patchBetween(before: OrderState | null, after: OrderState): Record<string, unknown> {
-  const patch: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(after)) {
-    if (before === null || before[name as keyof OrderState] !== value) patch[name] = value;
-  }
-  for (const name in before) if (!(name in after)) patch[name] = null;
-  return patch;
-}
+/** What a move changes; version and time stand beside it. */
+type Fields = Omit<OrderState, "version" | "updatedAt">;
 
-function nextState(from: OrderState | null, move: Move, at: string): OrderState {
+function nextFields(from: OrderState | null, move: Move): Fields {
   // A reason belongs to what went wrong: it stays from cancelling to cancelled, and goes when the order is on its way again.
   const keepsReason = ["cancelled", "failed", "stuck", "cancelling", "failing"].includes(move.to);
   const reason = move.reason ?? (keepsReason ? from?.reason : undefined);
-  return {
-    status: move.to,
-    version: (from?.version ?? 0) + 1,
-    updatedAt: at,
-    ...(reason ? { reason } : {}),
-    ...withShortForms(move.legs ?? from?.legs ?? []),
-  };
+  return { status: move.to, legs: move.legs ?? from?.legs ?? [], ...(reason ? { reason } : {}) };
 }
 
 /** The change that moves make of an order. */

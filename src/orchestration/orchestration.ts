@@ -17,7 +17,7 @@ import type { Carried } from "./carried.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { cancelOrders, handleDue, type IntentDependencies } from "./intents.ts";
 import { isInMotion, isSettled } from "./moves.ts";
-import type { OrderView } from "./order.ts";
+import { type OrderView, viewOf } from "./order.ts";
 import { isEnd } from "./order-state.ts";
 import { createOwners, type Owners } from "./owners.ts";
 import { createReports, type Reports } from "./reports.ts";
@@ -186,7 +186,7 @@ export class Orchestration implements OrchestrationApi, Service {
     const taken = await this.#intake.take(submission);
     switch (taken.kind) {
       case "stored": {
-        const order = await this.#untilSettled(viewOf(taken.order), untilMs);
+        const order = await this.#untilSettled(show(taken.order), untilMs);
         const seconds = (clock.nowMs() - startedMs) / 1_000;
         metrics.orderSeconds.observe({ status: order.status }, seconds);
         return { kind: "order", order, replayed: false };
@@ -222,7 +222,7 @@ export class Orchestration implements OrchestrationApi, Service {
         const leftMs = untilMs - this.#dependencies.clock.nowMs();
         return {
           kind: "order" as const,
-          order: await this.#waiters.wait(viewOf(result.order), ended, leftMs),
+          order: await this.#waiters.wait(show(result.order), ended, leftMs),
         };
       }),
     );
@@ -241,7 +241,7 @@ export class Orchestration implements OrchestrationApi, Service {
       const { status } = order.state;
       this.#dependencies.metrics.ordersWritten.inc({ to: status });
       if (status === "stuck") this.#dependencies.metrics.stuckOrders.inc();
-      this.#waiters.note(viewOf(order));
+      this.#waiters.note(show(order));
     }
   }
 
@@ -261,7 +261,7 @@ export class Orchestration implements OrchestrationApi, Service {
     this.#note(orders, slots);
     // Only a channel that was called can have reported before its answer was recorded.
     const confirmed = orders.filter(
-      ({ state }) => state.status === "confirmed" && isOutside(state.channel?.type),
+      ({ state }) => state.status === "confirmed" && isOutside(state.legs[0]?.channel.type),
     );
     if (confirmed.length === 0) return;
     this.#reports
@@ -296,7 +296,7 @@ export class Orchestration implements OrchestrationApi, Service {
 export const createOrchestration = (dependencies: OrchestrationDependencies): Orchestration =>
   new Orchestration(dependencies);
 
-const viewOf = (order: Carried): OrderView => ({ ...order.doc, ...order.state });
+const show = (order: Carried): OrderView => viewOf(order.doc, order.state);
 
 const isOutside = (type: string | undefined): boolean =>
   type === "external_partner" || type === "partner_network";

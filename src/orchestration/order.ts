@@ -1,4 +1,5 @@
 import type { ChannelType, Vehicle } from "../capacity/api.ts";
+import { shortForms } from "../relay/snapshot.ts";
 import type { OrderStatus } from "./order-state.ts";
 
 export interface LatLng {
@@ -52,7 +53,7 @@ export interface Leg {
   bookingRef?: string;
 }
 
-/** What became of the order: rewritten by every version. Stored as `orders.state`; the second half of the view. */
+/** What became of the order: rewritten by every version. Stored as `orders.state`; the second half of the view, with its short forms. */
 export interface OrderState {
   status: OrderStatus;
   version: number;
@@ -60,11 +61,6 @@ export interface OrderState {
   /** Why it is not on its way: set with failing, failed, cancelling, cancelled, rerouting, undelivered, stuck. */
   reason?: Reason;
   legs: readonly Leg[];
-  /** Short forms, there when the order has exactly one leg. */
-  channel?: Leg["channel"];
-  bookingRef?: string;
-  promised?: Window;
-  costMinor?: number;
 }
 
 export interface Reason {
@@ -87,20 +83,13 @@ export type ReasonCode =
   | "cancelled_by_operator"
   | "undo_failed";
 
-/** The order as the API shows it: doc and state, merged. */
-export type OrderView = OrderDoc & OrderState;
+/** The order as the API shows it: doc and state, merged, and the short forms of its only leg. */
+export type OrderView = OrderDoc &
+  OrderState &
+  Partial<Pick<Leg, "channel" | "bookingRef" | "promised" | "costMinor">>;
 
-/** Legs with the short forms that go with them. */
-export function withShortForms(
-  legs: readonly Leg[],
-): Pick<OrderState, "legs" | "channel" | "bookingRef" | "promised" | "costMinor"> {
-  const only = legs.length === 1 ? legs[0] : undefined;
-  if (!only) return { legs };
-  return {
-    legs,
-    channel: only.channel,
-    promised: only.promised,
-    costMinor: only.costMinor,
-    ...(only.bookingRef === undefined ? {} : { bookingRef: only.bookingRef }),
-  };
-}
+export const viewOf = (doc: OrderDoc, state: OrderState): OrderView => ({
+  ...doc,
+  ...state,
+  ...shortForms(state.legs),
+});

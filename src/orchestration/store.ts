@@ -11,7 +11,7 @@ import type { EventRow } from "../relay/api.ts";
 import type { Actor, ChannelCallback, DecisionView, StoredOrder } from "./api.ts";
 import type { AttemptChange, Carried, Change, Decision } from "./carried.ts";
 import * as sql from "./commit-sql.ts";
-import type { OrderDoc, OrderState, PersonalData } from "./order.ts";
+import { type OrderDoc, type OrderState, type PersonalData, viewOf } from "./order.ts";
 
 /** The one writer of orders, attempts, order_contacts, idempotency_keys and channel_callbacks. */
 export interface OrderStore {
@@ -252,7 +252,7 @@ function readers(database: Database): Readers {
     },
     async views(ids) {
       const rows = await database.run<ViewRow>(sql.selectViews, [ids]);
-      return inOrder(ids, rows, ({ clientId, doc, state }) => ({ clientId, order: { ...doc, ...state } }));
+      return inOrder(ids, rows, ({ clientId, doc, state }) => ({ clientId, order: viewOf(doc, state) }));
     },
     async contacts(ids) {
       return inOrder(

@@ -1,6 +1,6 @@
 import type { LoggedRow } from "../bus/api.ts";
-import { lastState } from "../bus/events.ts";
 import type { OrderState } from "../orchestration/order.ts";
+import { lastState } from "../relay/snapshot.ts";
 
 /** An order's view as one row of the store. */
 export interface ViewRow {
@@ -33,13 +33,13 @@ const versionOf = (row: LoggedRow): number => row.events.at(-1)!.version;
 
 function toView(row: LoggedRow): ViewRow {
   const state = lastState(row);
-  const { status, version, channel, legs } = state as unknown as OrderState;
+  const { status, version, legs } = state as unknown as OrderState;
   const { customerId, createdAt } = row.doc as { customerId: string; createdAt: string };
   return {
     id: row.subject,
     client: row.clientId!,
     customer: customerId,
-    channel: channel?.id ?? legs[0]?.channel.id ?? null,
+    channel: legs[0]?.channel.id ?? null,
     status,
     version,
     created: createdAt,

@@ -1,7 +1,8 @@
-import type { OrderView } from "../orchestration/order.ts";
+import type { OrderDoc, OrderState, OrderView } from "../orchestration/order.ts";
 import { intColumn, jsonColumn, textColumn, timeColumn } from "../platform/columns.ts";
 import { type Database, type Executor, type Statement, statement } from "../platform/database.ts";
 import { firstOrderIdAt } from "../platform/ids.ts";
+import { shortForms } from "../relay/snapshot.ts";
 import type { OrderFilter, ReadModel } from "./api.ts";
 import type { ViewRow } from "./project.ts";
 
@@ -103,11 +104,11 @@ export function createReadModel(options: { database: Executor }): ReadModel {
 interface StoredView {
   id: string;
   clientId: string;
-  doc: object;
-  state: object;
+  doc: OrderDoc;
+  state: OrderState;
 }
 
-const merge = (row: StoredView): OrderView => ({ ...row.doc, ...row.state }) as OrderView;
+const merge = ({ doc, state }: StoredView): OrderView => ({ ...doc, ...state, ...shortForms(state.legs) });
 
 /**
  * One statement per combination of filters, so that each has its own plan: ids descending within the index of the

@@ -10,9 +10,9 @@ export const eventTypes = [
 export type EventType = (typeof eventTypes)[number];
 
 /**
- * One event as packed into a row: what is its own. The snapshot that it carries is its row's doc and, over it, the
- * patches of the row's events up to this one: the first patch holds the whole mutable half, those after it what changed
- * (null: the field is gone). So a row of five events holds the order once, which is most of what a commit writes.
+ * One event as packed into a row: what is its own (snapshot.ts packs and unpacks). The snapshot that it carries is its row's doc
+ * and, over it, the patches of the row's events up to this one: the first patch holds the whole mutable half but version
+ * and time, those after it what changed. So a row of five events holds the order once, which is most of what a commit writes.
  */
 export interface PackedEvent {
   type: EventType;
@@ -20,10 +20,10 @@ export interface PackedEvent {
   version: number;
   /** RFC 3339. */
   at: string;
-  /** order.status_changed: from, to, reason. channel.assigned: channel, leg, attempt. */
+  /** order.status_changed: from, to, reason. channel.assigned: leg. */
   data?: Readonly<Record<string, unknown>>;
-  /** What this event changed of the snapshot's mutable half (an order's OrderState). */
-  patch: Readonly<Record<string, unknown>>;
+  /** What this event changed of an order's OrderState; absent when nothing, as with channels, which are in `doc` whole. */
+  patch?: Readonly<Record<string, unknown>>;
 }
 
 /** A row of the outbox or of the event log: the events of one subject in one commit, in version order. */

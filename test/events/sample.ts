@@ -4,6 +4,7 @@ import { type Database, type Executor, statement } from "../../src/platform/data
 import { createIds, laneOf } from "../../src/platform/ids.ts";
 import type { EventRow, PackedEvent } from "../../src/relay/api.ts";
 import { appendEvents } from "../../src/relay/append.ts";
+import { snapshotOf } from "../../src/relay/snapshot.ts";
 
 const ids = createIds();
 const at = "2026-11-24T07:00:00.000Z";
@@ -27,8 +28,7 @@ export const newOrderId = (lane = 7): string => ids.order(lane, Date.parse(at));
 
 export function stateAt(version: number) {
   const status = way[(version - 1) % way.length]!;
-  const assigned = version > 1 ? { legs: [leg], channel, promised: window, costMinor: 900 } : { legs: [] };
-  return { status, version, updatedAt: at, ...assigned };
+  return { status, legs: version > 1 ? [leg] : [] };
 }
 
 export function docOf(id: string) {
@@ -45,6 +45,10 @@ export function docOf(id: string) {
   };
 }
 
+/** The order as it is shown at that version. */
+export const viewAt = (id: string, version: number) =>
+  snapshotOf(docOf(id), stateAt(version), { type: "order.status_changed", version, at });
+
 /** The events of versions `from` to `to`, as a writer packs them. */
 function packed(from: number, to: number): PackedEvent[] {
   const events: PackedEvent[] = [];
@@ -56,7 +60,7 @@ function packed(from: number, to: number): PackedEvent[] {
       events.push({ type: "order.status_changed", version, at, data, patch });
     }
     if (version === 2) {
-      events.push({ type: "channel.assigned", version, at, data: { leg: 1, attempt: 1, channel }, patch });
+      events.push({ type: "channel.assigned", version, at, data: { leg: 1 }, patch });
     }
   }
   return events;
@@ -87,7 +91,7 @@ export function channelRow(version: number): EventRow {
     updatedAt: at,
   };
   const slots = [{ id: "slt_1", ...window, capacity: 100, reserved: 0 }];
-  const event: PackedEvent = { type: "capacity.updated", version, at, data: { slots }, patch: {} };
+  const event: PackedEvent = { type: "capacity.updated", version, at, data: { slots } };
   return { lane: 3, subject: channel.id, clientId: null, doc, events: [event] };
 }
 

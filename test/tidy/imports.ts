@@ -14,13 +14,13 @@ import { type ParsedFile, walk } from "./source.ts";
  */
 export const mayImport: Readonly<Record<string, readonly string[]>> = {
   platform: [],
-  bus: ["relay/api.ts"],
+  bus: ["relay/api.ts", "relay/snapshot.ts"],
   relay: ["bus"],
-  "read-model": ["bus"],
+  "read-model": ["bus", "relay/snapshot.ts"],
   capacity: ["relay/append.ts"],
   optimization: ["capacity/ranking.ts"],
   channels: ["capacity/api.ts"],
-  orchestration: ["capacity", "optimization", "channels", "relay/append.ts"],
+  orchestration: ["capacity", "optimization", "channels", "relay/append.ts", "relay/snapshot.ts"],
   gateway: ["orchestration", "capacity", "read-model", "relay/api.ts"],
   check: ["orchestration", "bus", "relay", "channels/protocol.ts"],
   demo: ["check", "orchestration", "capacity", "channels", "cli"],
