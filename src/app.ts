@@ -1,7 +1,7 @@
 import { createEventLog } from "./bus/event-log.ts";
 import { createEventFeed } from "./bus/feed.ts";
 import { type Capacity, createCapacity } from "./capacity/capacity.ts";
-import { createChannels } from "./channels/channels.ts";
+import { type Channels, createChannels } from "./channels/channels.ts";
 import { createKeys, type Keys } from "./gateway/keys.ts";
 import { createGateway, openApiDocument } from "./gateway/server.ts";
 import type { OrchestrationApi } from "./orchestration/api.ts";
@@ -29,6 +29,8 @@ export interface Overrides {
   metrics?: Metrics;
   /** 0 to 1, for jitter. */
   random?: () => number;
+  database?: Database;
+  channels?: Channels;
   /** True where a lock says that no other process works on this database: then nobody's lease is waited out. */
   exclusive?: boolean;
 }
@@ -64,16 +66,17 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     exclusive = false,
   } = overrides;
   const wanted = servicesOf(config.roleSet);
-  const database = openDatabase(config.DATABASE_URL, {
-    connections: config.DATABASE_CONNECTIONS,
-    application: "uoop",
-  });
+  const database =
+    overrides.database ??
+    openDatabase(config.DATABASE_URL, { connections: config.DATABASE_CONNECTIONS, application: "uoop" });
   const common = { database, clock, ids, log, metrics, config };
 
   const bus = createEventLog({ database });
   const relay = createRelay({ ...common, bus, holder: ids.create("own", clock.nowMs()) });
   const capacity = createCapacity({ ...common, onCommitted: () => relay.poke() });
-  const channels = createChannels({ clock, log, metrics, secretOf: (id) => capacity.callbackSecret(id) });
+  const channels =
+    overrides.channels ??
+    createChannels({ clock, log, metrics, secretOf: (id) => capacity.callbackSecret(id) });
   const orchestration = createOrchestration({
     ...common,
     capacity,

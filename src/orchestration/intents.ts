@@ -16,6 +16,8 @@ export interface IntentDependencies {
   log: Log;
   /** Orders as they are after the write; those in motion are this process's to carry on. */
   onWritten(orders: readonly Carried[], slots: Committed<unknown>["slots"]): void;
+  /** A write of these orders failed without an answer: it may have happened all the same. */
+  onDoubt(orderIds: readonly string[]): void;
   onOwnerLost(): void;
 }
 
@@ -52,7 +54,7 @@ async function intendOnce<Answer>(
   open: readonly number[],
   decide: (order: Carried | null, index: number) => Decided<Answer>,
   results: ({ answer: Answer; order: Carried | null } | undefined)[],
-  { store, onWritten, onOwnerLost }: IntentDependencies,
+  { store, onWritten, onDoubt, onOwnerLost }: IntentDependencies,
 ): Promise<number[]> {
   const loaded = await store.load([...new Set(open.map((index) => ids[index]!))]);
   const byId = new Map(loaded.flatMap((one) => (one ? [[one.carried.id, one.carried] as const] : [])));
@@ -74,7 +76,12 @@ async function intendOnce<Answer>(
     }
   }
   if (writes.length === 0) return next;
-  const { owner, outcomes, slots } = await store.advance(writes.map(({ write }) => write));
+  const { owner, outcomes, slots } = await store
+    .advance(writes.map(({ write }) => write))
+    .catch((error: unknown) => {
+      onDoubt(writes.map(({ write }) => write.order.id));
+      throw error;
+    });
   if (!owner) onOwnerLost();
   const written: Carried[] = [];
   writes.forEach(({ index, write, answer }, position) => {

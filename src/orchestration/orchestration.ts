@@ -47,6 +47,8 @@ export interface OrchestrationDependencies {
 const dueEveryMs = 1_000;
 const keptEveryMs = 5_000;
 const orphansEveryMs = 30_000;
+/** Orders of which it is not known whether they were written are read again after this long. */
+const doubtMs = 500;
 const drainMs = 5_000;
 /** Orders carried in memory at most: about 5 KB each. Stored ones beyond it would wait without anybody who carries them. */
 const maxInMotionOrders = 100_000;
@@ -120,6 +122,7 @@ export class Orchestration implements OrchestrationApi, Service {
       clock,
       log,
       onWritten: (orders, slots) => this.#carryOn(orders, slots, { asked: true }),
+      onDoubt: (orderIds) => clock.after(doubtMs, () => void this.#reload(orderIds)),
       onOwnerLost,
     };
     this.#reports = createReports(this.#store, this.#intents);

@@ -37,6 +37,23 @@ export async function testDatabase(options: { connections?: number } = {}): Prom
   };
 }
 
+/** A database of its own with nothing in it but what `prepare` (SQL) makes. */
+export async function emptyDatabase(prepare: string): Promise<{ url: string; close(): Promise<void> }> {
+  openDatabases += 1;
+  const server = await serverUrl();
+  const name = `test_${process.pid}_${randomBytes(6).toString("hex")}`;
+  await onServer(server, (client) => client.query(`create database ${name}`));
+  const url = withDatabase(server, name);
+  await onServer(url, (client) => client.query(prepare));
+  return {
+    url,
+    async close() {
+      await onServer(server, (client) => client.query(`drop database if exists ${name} with (force)`));
+      await closeServer();
+    },
+  };
+}
+
 let ownServer: Promise<{ url: string; stop(): Promise<void> }> | undefined;
 
 async function serverUrl(): Promise<string> {

@@ -1,0 +1,440 @@
+import type { Channel, NewChannel } from "../../src/capacity/api.ts";
+import { runCheck } from "../../src/check/check.ts";
+import type { CallbackKind, Submission } from "../../src/orchestration/api.ts";
+import { attemptKey, parseAttemptKey } from "../../src/orchestration/carried.ts";
+import type { OrderView } from "../../src/orchestration/order.ts";
+import { isEnd, type OrderStatus } from "../../src/orchestration/order-state.ts";
+import { sealOnce } from "../../src/orchestration/sealer.ts";
+import { statement } from "../../src/platform/database.ts";
+import type { VirtualDatabase } from "./database.ts";
+import { createPartners, type Partners } from "./partners.ts";
+import { createProcess, type Process } from "./process.ts";
+import { createRandom, type Random } from "./random.ts";
+import { createSchedule, type Schedule } from "./schedule.ts";
+import { createWire, fair, type Wire } from "./wire.ts";
+
+/** Virtual time begins here, whenever it is run: a seed replays exactly. */
+export const startMs = Date.UTC(2026, 10, 24, 6);
+
+export interface SeedResult {
+  seed: number;
+  /** Nothing: all invariants held. */
+  violations: readonly string[];
+  /** What happened, line by line, with its virtual time. */
+  history: readonly string[];
+  orders: number;
+  statements: number;
+}
+
+const secondMs = 1_000;
+const hourMs = 3_600_000;
+/** Orders come and things break for this long; then all is healed. */
+const busyMs = 15 * secondMs;
+const deliverFromMs = startMs + hourMs;
+const window = {
+  start: new Date(deliverFromMs).toISOString(),
+  end: new Date(deliverFromMs + 2 * hourMs).toISOString(),
+};
+const by = { actor: "simulation", source: null };
+
+/** One world of one seed: processes, partners and customers, faults, and at its end the verdict. */
+export async function runSeed(seed: number, database: VirtualDatabase): Promise<SeedResult> {
+  await database.empty();
+  const world = new World(seed, database);
+  try {
+    await world.play();
+  } catch (error) {
+    world.violate(`the simulation broke: ${(error as Error).stack}`);
+  }
+  return world.result();
+}
+
+class World {
+  readonly #seed: number;
+  readonly #database: VirtualDatabase;
+  readonly #random: Random;
+  readonly #schedule: Schedule;
+  readonly #wire: Wire;
+  readonly #partners: Partners;
+  readonly #history: string[] = [];
+  readonly #violations: string[] = [];
+  /** What clients were told: order and the newest version of it. */
+  readonly #told = new Map<string, OrderView>();
+  #processes: Process[] = [];
+  #named = 0;
+  #statements = 0;
+  #submitted = 0;
+  /** Questions that are not answered yet. */
+  #asking = 0;
+  #ending = false;
+
+  constructor(seed: number, database: VirtualDatabase) {
+    this.#seed = seed;
+    this.#database = database;
+    this.#random = createRandom(seed);
+    this.#schedule = createSchedule(startMs, this.#random);
+    this.#wire = createWire({
+      schedule: this.#schedule,
+      random: this.#random,
+      database,
+      onDone: async ({ name }) => {
+        this.#statements += 1;
+        if (writesOrders.has(name)) await this.#assertAtAllTimes(name);
+      },
+    });
+    this.#partners = createPartners({
+      schedule: this.#schedule,
+      random: this.#random,
+      note: (what) => this.#note(what),
+      broken: (what) => this.violate(what),
+      report: (...report) => this.#report(...report),
+    });
+  }
+
+  result(): SeedResult {
+    return {
+      seed: this.#seed,
+      violations: this.#violations,
+      history: this.#history,
+      orders: this.#submitted,
+      statements: this.#statements,
+    };
+  }
+
+  violate(what: string): void {
+    if (!this.#violations.includes(what)) this.#violations.push(what);
+    this.#note(`VIOLATION ${what}`);
+  }
+
+  #note(what: string): void {
+    if (process.env.SIM_TRACE) console.log(what);
+    this.#history.push(`${((this.#schedule.nowMs - startMs) / secondMs).toFixed(3).padStart(10)} s  ${what}`);
+  }
+
+  async play(): Promise<void> {
+    this.#startProcess();
+    await this.#until("a process has started", () => this.#serving().length > 0);
+    await this.#openChannels();
+    this.#startProcess();
+    await this.#until("both have started", () => this.#serving().length > 1);
+    this.#letCustomersCome();
+    this.#letThingsBreak();
+    await this.#schedule.run(startMs + busyMs);
+    this.#heal();
+    for (let rounds = 0; rounds < 30; rounds += 1) {
+      await this.#schedule.run(this.#schedule.nowMs + 2 * secondMs);
+      if (rounds >= 4 && (await this.#isCalm())) break;
+    }
+    // Deadlines come hours later: nothing happens until then, so time jumps, and one process is enough.
+    for (const process of this.#serving().slice(1)) process.stop();
+    for (const byMs of [6 * hourMs, hourMs]) {
+      this.#schedule.jump(byMs);
+      this.#note(`${byMs / hourMs} hours later`);
+      await this.#schedule.run(this.#schedule.nowMs + 8 * secondMs);
+    }
+    this.#ending = true;
+    for (const process of this.#processes) process.kill("at the end");
+    await this.#schedule.run(this.#schedule.nowMs);
+    await this.#judge();
+  }
+
+  /** Nobody is asked anything, no partner is at work, and no order is under way (but those for which there is no room). */
+  async #isCalm(): Promise<boolean> {
+    if (this.#asking > 0 || this.#partners.working > 0) return false;
+    const [row] = await this.#database.database.run<{ moving: boolean }>(
+      statement(
+        "simulation_moving",
+        "select exists (select from orders where status in ('reserved', 'booked', 'cancelling', 'failing')) as moving",
+      ),
+    );
+    return !row!.moving;
+  }
+
+  #serving = (): readonly Process[] => this.#processes.filter((one) => one.serving);
+
+  #startProcess(): void {
+    this.#named += 1;
+    const process = createProcess(`process ${this.#named}`, {
+      schedule: this.#schedule,
+      random: this.#random,
+      wire: this.#wire,
+      adapterOf: (caller, channel) => this.#partners.adapterOf(caller, channel),
+      note: (what) => this.#note(what),
+    });
+    this.#processes.push(process);
+    process.start();
+    this.#superviseProcess(process);
+  }
+
+  /** Whoever is killed is started anew a little later. */
+  #superviseProcess(process: Process): void {
+    this.#schedule.in(200, () => {
+      if (this.#ending || process.stopped) return;
+      if (!process.dead) return this.#superviseProcess(process);
+      this.#processes = this.#processes.filter((one) => one !== process);
+      this.#schedule.in(this.#random.between(0, 4_000), () => this.#startProcess());
+    });
+  }
+
+  async #until(what: string, done: () => boolean): Promise<void> {
+    await this.#schedule.run(this.#schedule.nowMs + 60 * secondMs, done);
+    if (!done()) throw new Error(`in a minute not: ${what}`);
+  }
+
+  /** Waits for something that the program does in virtual time. */
+  async #await<T>(what: string, work: Promise<T>): Promise<T> {
+    let outcome: { value: T } | { error: unknown } | undefined;
+    work.then(
+      (value) => {
+        outcome = { value };
+      },
+      (error: unknown) => {
+        outcome = { error };
+      },
+    );
+    await this.#until(what, () => outcome !== undefined);
+    if ("error" in outcome!) throw outcome.error;
+    return outcome!.value;
+  }
+
+  async #openChannels(): Promise<void> {
+    const [{ app }] = this.#serving() as [Process];
+    const tight = this.#random.chance(0.5);
+    for (const type of [
+      "internal_kitchen",
+      "external_partner",
+      "partner_network",
+      "external_partner",
+    ] as const) {
+      const { channel } = await this.#await("a channel", app.capacity.createChannel(channelOf(type), by));
+      const capacity = tight ? this.#random.between(1, 8) : 100;
+      await this.#await("its slots", app.capacity.putCapacity(channel.id, [{ ...window, capacity }], by));
+    }
+  }
+
+  #letCustomersCome(): void {
+    const customers = this.#random.between(5, 25);
+    for (let number = 0; number < customers; number += 1) {
+      const key = `key-${number}`;
+      this.#schedule.in(this.#random.between(0, busyMs * 0.8), () => this.#order(key));
+      // The same client sends it twice, to whichever processes.
+      if (this.#random.chance(0.2))
+        this.#schedule.in(this.#random.between(0, busyMs), () => this.#order(key));
+    }
+    this.#submitted = customers;
+  }
+
+  /** Sends the order until it is answered; clients give up waiting after a while and ask again with the same key. */
+  #order(key: string): void {
+    this.#ask(
+      `order ${key}`,
+      async ({ app }) => {
+        const [result] = await app.orchestration.submit([submissionOf(key, this.#seed)], { waitMs: 2_000 });
+        if (result?.kind === "refused" && (result.code === "unavailable" || result.code === "overloaded"))
+          return null;
+        if (result?.kind === "refused") this.violate(`${key} was refused: ${result.code} ${result.detail}`);
+        return result ?? null;
+      },
+      (result) => {
+        if (result.kind !== "order") return;
+        this.#hear(key, result.order);
+        const { id } = result.order;
+        if (this.#random.chance(0.25))
+          this.#schedule.in(this.#random.between(0, 6_000), () => this.#cancel(id));
+        this.#cook(result.order);
+      },
+    );
+  }
+
+  #cancel(id: string): void {
+    this.#ask(
+      `cancel ${id}`,
+      async ({ app }) =>
+        (await app.orchestration.cancel([{ id, clientId: null, by }], { waitMs: 1_000 }))[0] ?? null,
+      (result) => {
+        if (result.kind === "order") this.#hear(`cancel of ${id}`, result.order);
+      },
+    );
+  }
+
+  /** Kitchens report like partners do; some only in part. */
+  #cook({ id, legs }: OrderView): void {
+    const [leg] = legs;
+    if (leg?.channel.type !== "internal_kitchen") return;
+    const key = attemptKey(id, leg.leg, leg.attempt);
+    let afterMs = 0;
+    for (const kind of ["preparing", "ready", "dispatched", "delivered"] as const) {
+      afterMs += this.#random.between(0, 2_000);
+      if (this.#random.chance(0.1)) return;
+      this.#schedule.in(afterMs, () => this.#report(leg.channel.id, key, kind, `${key}-${kind}`));
+    }
+  }
+
+  #hear(what: string, view: OrderView): void {
+    this.#note(`the client hears of ${what}: ${view.id} is ${view.status}, version ${view.version}`);
+    const before = this.#told.get(view.id);
+    if (!before || before.version < view.version) this.#told.set(view.id, view);
+  }
+
+  #report(channelId: string, attemptKey: string, kind: CallbackKind, callbackId: string): void {
+    this.#ask(
+      `report ${callbackId}`,
+      async ({ app }) => {
+        const at = new Date(this.#schedule.nowMs).toISOString();
+        const report = { channelId, callbackId, attemptKey, kind, at, by };
+        return (await app.orchestration.callbacks([report]))[0] ?? null;
+      },
+      (result) => {
+        if (result.kind === "refused") this.violate(`the report ${callbackId} was refused: ${result.detail}`);
+      },
+    );
+  }
+
+  /** Asks any process, and another one when no answer comes; `null` is "try again". */
+  #ask<T>(what: string, request: (process: Process) => Promise<T | null>, heard: (answer: T) => void): void {
+    if (this.#ending) return;
+    let open = true;
+    this.#asking += 1;
+    const close = () => {
+      open = false;
+      this.#asking -= 1;
+    };
+    const again = (why: string) => {
+      if (!open) return;
+      close();
+      this.#note(`${what}: ${why}, again`);
+      this.#schedule.in(this.#random.between(50, 500), () => this.#ask(what, request, heard));
+    };
+    const serving = this.#serving();
+    if (serving.length === 0) return again("nobody serves");
+    const process = this.#random.pick(serving);
+    const give = (answer: T | null) =>
+      this.#schedule.in(this.#random.between(0, 20), () => {
+        // The way back, too, may be cut, and the process may have died after it answered.
+        if (!open || process.dead) return;
+        if (answer === null) return again("not now");
+        close();
+        heard(answer);
+      });
+    request(process).then(give, (error: Error) => again(error.message));
+    this.#schedule.in(5_000, () => again("no answer"));
+  }
+
+  #letThingsBreak(): void {
+    const random = this.#random;
+    const some = (probability: number, most: number) =>
+      random.chance(probability) ? random.next() * most : 0;
+    this.#wire.weather = {
+      lost: some(0.5, 0.03),
+      answerLost: some(0.5, 0.03),
+      killed: some(0.5, 0.01),
+      slow: some(0.3, 0.02),
+    };
+    const often = random.between(0, 4);
+    for (let count = 0; count < often; count += 1) {
+      this.#schedule.in(random.between(0, busyMs), () => {
+        if (this.#processes.length === 0) return;
+        const victim = random.pick(this.#processes);
+        const forMs = random.between(100, 12_000);
+        const what = random.between(0, 2);
+        if (what === 0) victim.kill("at random");
+        else if (what === 1) victim.freeze(forMs);
+        else victim.shiftClock(random.between(-3_000, 3_000));
+      });
+    }
+  }
+
+  #heal(): void {
+    this.#note("all is healed");
+    this.#wire.weather = fair;
+    this.#partners.heal();
+  }
+
+  async #assertAtAllTimes(after: string): Promise<void> {
+    const broken = await this.#database.database.run<{ what: string; id: string }>(atAllTimes);
+    for (const { what, id } of broken) this.violate(`after ${after}: ${what} (${id})`);
+  }
+
+  /** Everything is at rest: the whole of `uoop check`, what clients were told, and what partners hold. */
+  async #judge(): Promise<void> {
+    const { database } = this.#database;
+    await sealOnce(database);
+    const clock = { nowMs: () => this.#schedule.nowMs, after: () => () => undefined };
+    const { findings, notes } = await runCheck({ database, clock, out: () => undefined });
+    for (const { invariant, name, violations } of findings)
+      for (const { subject, what } of violations) this.violate(`${invariant}: ${name}: ${subject} ${what}`);
+    for (const note of notes) this.#note(note);
+    const orders = await database.run<{ id: string; status: OrderStatus; version: number }>(
+      statement("", "select id, status, version from orders order by id"),
+    );
+    this.#judgeAnswers(new Map(orders.map(({ id, version }) => [id, version])));
+    for (const { id, status } of orders) this.#judgeOrder(id, status);
+    const [left] = await database.run<{ count: number }>(statement("", "select count(*) from outbox"));
+    if (left!.count > 0) this.violate(`I5: ${left!.count} rows were never published`);
+  }
+
+  #judgeAnswers(versions: ReadonlyMap<string, number>): void {
+    for (const [id, { version }] of this.#told) {
+      const stored = versions.get(id);
+      if (stored === undefined) this.violate(`I1: ${id} was acknowledged and is not there`);
+      else if (stored < version) this.violate(`I1: ${id} was told at version ${version} and is at ${stored}`);
+    }
+  }
+
+  #judgeOrder(id: string, status: OrderStatus): void {
+    const own = this.#partners.live().filter(({ key }) => parseAttemptKey(key)!.orderId === id);
+    const tooLate = status === "stuck" && own.length > 0;
+    if (!isEnd(status) && !tooLate) this.violate(`I1: ${id} has not ended: ${status}`);
+    if ((status === "failed" || status === "cancelled") && own.length > 0)
+      this.violate(`I3: ${id} is ${status} and ${own[0]!.key} stands at its channel`);
+    if (own.some(({ delivered }) => delivered) && status !== "delivered" && !tooLate)
+      this.violate(`${id} was delivered and reported, and is ${status}`);
+  }
+}
+
+const writesOrders = new Set(["orders_insert", "orders_advance", "owners_move_orders"]);
+
+const atAllTimes = statement(
+  "simulation_at_all_times",
+  `select 'I1: neither owner nor deadline' as what, id from orders
+     where status not in ('delivered', 'undelivered', 'cancelled', 'failed') and owner_id is null and deadline_at is null
+   union all select 'I2: reserved is not the sum of what is held', a.slot_id from allotments a
+     where reserved <> (select coalesce(sum(units), 0) from attempts t where t.slot_id = a.slot_id and held)
+   union all select 'I2: oversold', slot_id from allotments where reserved > sellable + overcommitted
+   union all select 'I3: an ended order holds units or a booking', o.id from orders o join attempts t on t.order_id = o.id
+     where o.status in ('failed', 'cancelled') and (t.held or t.booking in ('booked', 'pending'))
+   union all select 'I4: two bookings', order_id from attempts where booking = 'booked' group by order_id, leg having count(*) > 1`,
+);
+
+const channelOf = (type: Channel["type"]): NewChannel => ({
+  type,
+  name: type,
+  location: { lat: 25.08, lng: 55.14 },
+  serviceRadiusMeters: 20_000,
+  vehicles: ["bike"],
+  costModel: { currency: "AED", baseMinor: 500, perKmMinor: 100, perUnitMinor: 0 },
+  quality: 0.9,
+  preparationMinutes: 20,
+  bookTimeoutMs: 500,
+  maxConcurrentCalls: 4,
+  ...(type === "external_partner" ? { endpoint: "http://partner.example" } : {}),
+  ...(type === "partner_network"
+    ? { partners: [{ id: "member", name: "Member", endpoint: "http://member.example" }] }
+    : {}),
+});
+
+const submissionOf = (key: string, seed: number): Submission => ({
+  clientId: "cli_simulation",
+  by,
+  keyNamespace: "header",
+  idempotencyKey: key,
+  personal: null,
+  order: {
+    customerId: `cus_${seed}`,
+    currency: "AED",
+    items: [{ sku: "meal-1", quantity: 1 + (key.length % 2), unitPriceMinor: 4_500 }],
+    delivery: { location: { lat: 25.0772, lng: 55.1405 }, window },
+    priority: "standard",
+    metadata: {},
+  },
+});
