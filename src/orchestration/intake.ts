@@ -124,14 +124,22 @@ async function takeBatch(
   if (doubtful.length > 0) {
     const known = await dependencies.store.keys(doubtful.map((index) => keyed[index]!.keyHash));
     for (const index of doubtful)
-      answers[index] = answerKnown(keyed[index]!, known.get(keyed[index]!.keyHash));
+      answers[index] = answerKnown(keyed[index]!, known.get(keyed[index]!.keyHash), clock.nowMs());
   }
   return answers as Taken[];
 }
 
-function answerKnown(keyed: Keyed, known: { orderId: string; body: string } | undefined): Taken {
+function answerKnown(
+  keyed: Keyed,
+  known: { orderId: string; body: string } | undefined,
+  nowMs: number,
+): Taken {
   if (!known) {
     const { window } = keyed.submission.order.delivery;
+    if (Date.parse(window.end) > nowMs) {
+      const error = new UoopError("unavailable", "The order of this key could not be stored; send it again.");
+      return { kind: "failed", error };
+    }
     return {
       kind: "refused",
       code: "window_in_past",

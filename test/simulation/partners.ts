@@ -43,6 +43,9 @@ export interface PartnerWorld {
 
 const timeoutMs = 500;
 
+/** No answer, or "not now". */
+type Failed = Extract<BookingOutcome, { kind: "unknown" | "retry" }>;
+
 export function createPartners(world: PartnerWorld): Partners {
   const { schedule, random, note } = world;
   const ledgers = new Map<string, Map<string, Booking>>();
@@ -88,6 +91,9 @@ export function createPartners(world: PartnerWorld): Partners {
     return { kind: "booked", bookingRef: `ref-${key}` };
   }
 
+  const offer = (): OfferOutcome =>
+    ill(0.1) ? { kind: "refused", reason: "nobody is free" } : { kind: "accepted", partner: "member" };
+
   function cancel(channel: Channel, key: string): CancelOutcome {
     const ledger = ledgerOf(channel.id);
     const known = ledger.get(key);
@@ -129,8 +135,27 @@ export function createPartners(world: PartnerWorld): Partners {
     }
   }
 
+  /** Now and then a channel is out of order for a while: busy, not to be reached, or heard by nobody. */
+  type Outage = { untilMs: number; kind: "busy" | "unreachable" | "unheard" };
+  const outages = new Map<string, Outage>();
+  function outageOf(channelId: string): Outage["kind"] | null {
+    let outage = outages.get(channelId);
+    if (outage === undefined || (outage.untilMs < schedule.nowMs && random.chance(0.1))) {
+      const kind = random.pick(["busy", "unreachable", "unheard"] as const);
+      outage = { untilMs: schedule.nowMs + random.between(-10_000, 6_000), kind };
+      outages.set(channelId, outage);
+    }
+    return !healed && schedule.nowMs < outage.untilMs ? outage.kind : null;
+  }
+
   /** A call's way there and back; the caller gives up after its timeout, whatever becomes of the call. */
-  function call<T>(caller: Caller, work: () => T, unknown: T): Promise<T> {
+  function call<T>(
+    caller: Caller,
+    channelId: string,
+    work: () => T,
+    failed: { unknown: T; busy: T },
+  ): Promise<T> {
+    const outage = outageOf(channelId);
     return new Promise((resolve) => {
       let answered = false;
       const answer = (result: T) => {
@@ -138,48 +163,36 @@ export function createPartners(world: PartnerWorld): Partners {
         answered = true;
         caller.whenAwake(() => resolve(result));
       };
-      schedule.in(timeoutMs, () => answer(unknown));
-      if (ill(0.05)) return; // never arrives
+      schedule.in(timeoutMs, () => answer(failed.unknown));
+      if (outage === "busy" || ill(0.05))
+        return void schedule.in(random.between(1, 150), () => answer(failed.busy));
+      if (outage === "unreachable" || ill(0.05)) return; // never arrives
       const thereMs = ill(0.05) ? random.between(timeoutMs, 90_000) : random.between(1, 150);
       schedule.in(thereMs, () => {
         const result = work();
-        if (!ill(0.05)) schedule.in(random.between(1, 150), () => answer(result));
+        if (outage !== "unheard" && !ill(0.05)) schedule.in(random.between(1, 150), () => answer(result));
       });
     });
   }
 
-  const unknown = { kind: "unknown", detail: "timeout" } as const;
-  const busy = { kind: "retry", afterMs: 100, detail: "503" } as const;
+  const failed = {
+    unknown: { kind: "unknown", detail: "timeout" },
+    busy: { kind: "retry", afterMs: 100, detail: "503" },
+  } as const;
 
   return {
     adapterOf(caller, channel) {
       if (channel.type === "internal_kitchen" || channel.type === "dark_store") return kitchenAdapter;
-      const each = <Request, T>(requests: readonly Request[], work: (request: Request) => T, failed: T) =>
-        Promise.all(requests.map((request) => call(caller, () => work(request), failed)));
+      const each = <Request, T>(requests: readonly Request[], work: (request: Request) => T) =>
+        Promise.all(
+          requests.map((request) => call<T | Failed>(caller, channel.id, () => work(request), failed)),
+        );
       return {
         local: false,
         batches: channel.type === "external_partner",
-        offer: (_, requests) =>
-          each<BookingRequest, OfferOutcome>(
-            requests,
-            () =>
-              ill(0.1)
-                ? { kind: "refused", reason: "nobody is free" }
-                : { kind: "accepted", partner: "member" },
-            unknown,
-          ),
-        book: (_, requests) =>
-          each<BookingRequest, BookingOutcome>(
-            requests,
-            (request) => (ill(0.05) ? busy : book(channel, request)),
-            unknown,
-          ),
-        cancel: (_, requests) =>
-          each<{ key: string }, CancelOutcome>(
-            requests,
-            ({ key }) => (ill(0.05) ? busy : cancel(channel, key)),
-            unknown,
-          ),
+        offer: (_, requests) => each(requests, offer),
+        book: (_, requests) => each(requests, (request) => book(channel, request)),
+        cancel: (_, requests) => each(requests, ({ key }) => cancel(channel, key)),
       };
     },
     live: () =>

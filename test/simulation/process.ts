@@ -3,8 +3,9 @@ import type { Channel } from "../../src/capacity/api.ts";
 import type { ChannelAdapter } from "../../src/channels/api.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import { readConfig } from "../../src/platform/config.ts";
+import { UoopError } from "../../src/platform/errors.ts";
 import { createIds } from "../../src/platform/ids.ts";
-import { createLog } from "../../src/platform/log.ts";
+import { createLog, type Log } from "../../src/platform/log.ts";
 import { createMetrics } from "../../src/platform/metrics.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
@@ -39,6 +40,20 @@ export interface ProcessWorld {
   /** What its channels' adapters do. */
   adapterOf(caller: Caller, channel: Channel): ChannelAdapter;
   note(what: string): void;
+  /** The program logged an error that no simulated fault explains. */
+  wrong(what: string): void;
+}
+
+/** Errors are for defects: what the simulation does to a process is no more than a warning to it. */
+function complaining(wrong: (what: string) => void): Log {
+  const log = createLog("silent");
+  return Object.assign(log, {
+    error(fields: { error?: unknown; err?: unknown }, what: string) {
+      const error = fields.error ?? fields.err;
+      if (error instanceof UoopError && error.code === "unavailable") return;
+      wrong(`${what}: ${error instanceof Error ? error.message : JSON.stringify(fields)}`);
+    },
+  });
 }
 
 const startAgainMs = 300;
@@ -76,7 +91,7 @@ export function createProcess(name: string, world: ProcessWorld): Process {
   const app = createApp(config, {
     clock,
     ids: createIds((bytes) => random.fill(bytes)),
-    log: createLog("silent"),
+    log: complaining(world.wrong),
     metrics: createMetrics(),
     random: () => random.next(),
     database: wire.connect(caller),

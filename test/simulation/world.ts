@@ -60,6 +60,8 @@ class World {
   readonly #violations: string[] = [];
   /** What clients were told: order and the newest version of it. */
   readonly #told = new Map<string, OrderView>();
+  /** The order that each key made. */
+  readonly #orderOf = new Map<string, string>();
   #processes: Process[] = [];
   #named = 0;
   #statements = 0;
@@ -160,6 +162,7 @@ class World {
       wire: this.#wire,
       adapterOf: (caller, channel) => this.#partners.adapterOf(caller, channel),
       note: (what) => this.#note(what),
+      wrong: (what) => this.violate(`logged as an error: ${what}`),
     });
     this.#processes.push(process);
     process.start();
@@ -239,6 +242,9 @@ class World {
         if (result.kind !== "order") return;
         this.#hear(key, result.order);
         const { id } = result.order;
+        if ((this.#orderOf.get(key) ?? id) !== id)
+          this.violate(`I6: ${key} made ${this.#orderOf.get(key)} and ${id}`);
+        this.#orderOf.set(key, id);
         if (this.#random.chance(0.25))
           this.#schedule.in(this.#random.between(0, 6_000), () => this.#cancel(id));
         this.#cook(result.order);
