@@ -31,7 +31,7 @@ export function stateAt(version: number) {
   return { status, legs: version > 1 ? [leg] : [] };
 }
 
-export function docOf(id: string) {
+function docOf(id: string) {
   return {
     id,
     externalId: "cal-1001",

@@ -1,11 +1,11 @@
-import { execFile } from "node:child_process";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startTestPostgres } from "../support/postgres-server.ts";
+import { hunt } from "./hunt.ts";
 import { mutants } from "./mutants.ts";
 
 /**
- * `npm run simulate:mutants`: plants each bug by itself and lets the simulation look for it. Exit code 1 when one was not found.
+ * `npm run simulate:mutants -- [--seeds N] [--seed S] [--only K]`: plants each bug by itself and lets the simulation look for
+ * it. Exit code 1 when one was not found.
  */
 const { values } = parseArgs({
   options: {
@@ -15,36 +15,17 @@ const { values } = parseArgs({
   },
 });
 
-interface Hunt {
-  code: number;
-  output: string;
-}
-
-const hunt = (mutant: number, url: string): Promise<Hunt> =>
-  new Promise((resolve) => {
-    const script = join(import.meta.dirname, "main.ts");
-    const plant = join(import.meta.dirname, "plant.ts");
-    execFile(
-      process.execPath,
-      ["--import", plant, script, "--seeds", values.seeds, "--seed", values.seed],
-      { env: { ...process.env, MUTANT: String(mutant), TEST_POSTGRES_URL: url }, maxBuffer: 2 ** 28 },
-      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), output: stdout + stderr }),
-    );
-  });
-
 const postgres = await startTestPostgres();
 let missed = 0;
 console.log(`${mutants.length} planted bugs, up to ${values.seeds} worlds each from seed ${values.seed}`);
 for (const [number, { name }] of mutants.entries()) {
   if (values.only !== undefined && Number(values.only) !== number) continue;
-  const { code, output } = await hunt(number, postgres.url);
-  const worlds = /(\d+) worlds from/.exec(output)?.[1];
-  const first = /^ {2}(\S.*)$/m.exec(output.slice(output.lastIndexOf("invariants (replay")))?.[1];
-  if (code === 1 && first) console.log(`found after ${worlds} worlds: ${name}\n    ${first}`);
+  const env = { TEST_POSTGRES_URL: postgres.url };
+  const { found, worlds, broke, output } = await hunt(number, Number(values.seeds), Number(values.seed), env);
+  if (found) console.log(`found after ${worlds} worlds: ${name}\n    ${broke}`);
   else {
     missed += 1;
-    console.log(`NOT FOUND (exit code ${code}, ${worlds ?? "no"} worlds): ${name}`);
-    if (code !== 0) console.log(output.slice(-2_000));
+    console.log(`NOT FOUND in ${worlds} worlds: ${name}\n${output.slice(-1_000)}`);
   }
 }
 await postgres.stop();
