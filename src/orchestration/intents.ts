@@ -2,7 +2,8 @@ import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Actor, CancelResult } from "./api.ts";
 import { afterDecision, type Carried, type Decision } from "./carried.ts";
-import { decideDue, decideUndo } from "./decide.ts";
+import { decideDue } from "./decide.ts";
+import { decideCancel } from "./decide-undo.ts";
 import { mayGo } from "./order-state.ts";
 import type { Committed, OrderStore, OrderWrite } from "./store.ts";
 
@@ -102,7 +103,8 @@ export async function cancelOrders(
     }
     const { status } = order.state;
     if (status === "cancelling" || status === "cancelled") return { answer: null };
-    if (!mayGo(status, "cancelling")) {
+    // What is being prepared only an operator cancels: force_cancel.
+    if (!mayGo(status, "cancelling") || status === "preparing" || status === "ready") {
       return {
         answer: {
           kind: "refused",
@@ -116,7 +118,7 @@ export async function cancelOrders(
       ? ({ code: "cancelled_by_operator", detail: "Cancelled by an operator." } as const)
       : ({ code: "cancelled_by_client", detail: "Cancelled by the client." } as const);
     return {
-      write: { decision: decideUndo(order, "cancelling", reason, dependencies.clock.nowMs()), by },
+      write: { decision: decideCancel(order, reason, dependencies.clock.nowMs()), by },
       answer: null,
     };
   };

@@ -101,7 +101,9 @@ function patchBetween(before: OrderState | null, after: OrderState): Record<stri
 
 function nextState(from: OrderState | null, move: Move, at: string): OrderState {
   // A reason belongs to what went wrong: it stays from cancelling to cancelled, and goes when the order is on its way again.
-  const keepsReason = ["cancelled", "failed", "stuck", "cancelling", "failing"].includes(move.to);
+  const keepsReason =
+    ["cancelled", "failed", "stuck", "cancelling", "failing"].includes(move.to) ||
+    from?.reason?.code === "too_late_to_undo";
   const reason = move.reason ?? (keepsReason ? from?.reason : undefined);
   return {
     status: move.to,

@@ -12,13 +12,13 @@ import type { Metrics } from "../platform/metrics.ts";
 import { repeatEvery } from "../platform/repeat.ts";
 import type { Service } from "../platform/service.ts";
 import type { EventRow } from "../relay/api.ts";
-import type { OrchestrationApi, Submission, SubmitResult } from "./api.ts";
+import type { CancelResult, OrchestrationApi, Submission, SubmitResult } from "./api.ts";
 import type { Carried } from "./carried.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { cancelOrders, handleDue, type IntentDependencies } from "./intents.ts";
 import { isInMotion, isSettled } from "./moves.ts";
+import { operateOrders } from "./operate.ts";
 import type { OrderView } from "./order.ts";
-import { isEnd } from "./order-state.ts";
 import { createOwners, type Owners } from "./owners.ts";
 import { createReports, type Reports } from "./reports.ts";
 import { createRouting } from "./routing.ts";
@@ -64,6 +64,7 @@ export class Orchestration implements OrchestrationApi, Service {
   readonly #intake: Intake;
   readonly #reports: Reports;
   readonly #intents: IntentDependencies;
+  readonly #route: ReturnType<typeof createRouting>;
   #stopTimers: (() => void)[] = [];
   #started = false;
 
@@ -90,6 +91,7 @@ export class Orchestration implements OrchestrationApi, Service {
       nowMs,
       method: config.ROUTING_METHOD,
     });
+    this.#route = route;
     const onOwnerLost = () => this.#owners.lost();
     this.#runner = createSagaRunner({
       saga: fulfillOrder,
@@ -214,17 +216,25 @@ export class Orchestration implements OrchestrationApi, Service {
 
   async cancel(...[requests, { waitMs }]: Parameters<OrchestrationApi["cancel"]>) {
     const untilMs = this.#dependencies.clock.nowMs() + waitMs;
-    const results = await cancelOrders(requests, this.#intents);
+    return this.#settle(await cancelOrders(requests, this.#intents), untilMs);
+  }
+
+  async operate(...[requests, { waitMs }]: Parameters<OrchestrationApi["operate"]>) {
+    const untilMs = this.#dependencies.clock.nowMs() + waitMs;
+    return this.#settle(await operateOrders(requests, { ...this.#intents, route: this.#route }), untilMs);
+  }
+
+  /** What was begun is answered once the order rests again, or as it is then. */
+  #settle(
+    results: readonly (CancelResult | { kind: "begun"; order: Carried })[],
+    untilMs: number,
+  ): Promise<readonly CancelResult[]> {
     return Promise.all(
-      results.map(async (result) => {
-        if (result.kind !== "begun") return result;
-        const ended = (latest: OrderView) => isEnd(latest.status) || latest.status === "stuck";
-        const leftMs = untilMs - this.#dependencies.clock.nowMs();
-        return {
-          kind: "order" as const,
-          order: await this.#waiters.wait(viewOf(result.order), ended, leftMs),
-        };
-      }),
+      results.map(async (result) =>
+        result.kind === "begun"
+          ? { kind: "order" as const, order: await this.#untilSettled(viewOf(result.order), untilMs) }
+          : result,
+      ),
     );
   }
 

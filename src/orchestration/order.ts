@@ -83,6 +83,8 @@ export type ReasonCode =
   | "given_back" // the channel gave the order back after confirming
   | "not_reported" // the channel never reported delivery
   | "not_at_home" // the door stayed shut
+  | "too_late_to_undo" // it was being cancelled, but the food had left
+  | "rerouted_by_operator"
   | "cancelled_by_client"
   | "cancelled_by_operator"
   | "undo_failed";

@@ -124,8 +124,8 @@ const damages: readonly Damage[] = [
   {
     what: "an event that tells of a forbidden transition",
     order: 8,
-    sql: (id) => editEvents(id, '"to" : "cancelled"', '"to" : "delivered"'),
-    says: [["I5", /^version 6: cancelling → delivered$/]],
+    sql: (id) => editEvents(id, '"to" : "cancelled"', '"to" : "reserved"'),
+    says: [["I5", /^version 6: cancelling → reserved$/]],
   },
   {
     what: "a version that the journal lacks",
@@ -137,8 +137,8 @@ const damages: readonly Damage[] = [
     what: "a journal with a forbidden transition",
     order: 13,
     sql: (id) =>
-      `update journal set entries = replace(entries::text, 'cancelled', 'delivered')::json where order_id = '${id}' and version = 6`,
-    says: [["I5", /^version 6: cancelling → delivered$/]],
+      `update journal set entries = replace(entries::text, 'cancelled', 'reserved')::json where order_id = '${id}' and version = 6`,
+    says: [["I5", /^version 6: cancelling → reserved$/]],
   },
   {
     what: "two commits that wrote the same version",

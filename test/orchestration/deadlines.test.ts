@@ -47,10 +47,13 @@ async function until(id: string, status: string): Promise<OrderView> {
   return assert.fail(`${id} never became ${status}: ${JSON.stringify(await world.orchestration.read([id]))}`);
 }
 
-test("a channel that will not take a cancellation leaves the order stuck, which is an alert and not an end", async () => {
+test("a channel that will not undo what must be undone leaves the order stuck, which is an alert and not an end", async () => {
   const order = await place("stuck", "external_partner");
   cancelAnswer = { kind: "refused", reason: "the food is made" };
-  await world.orchestration.cancel([{ id: order.id, clientId: null, by }], { waitMs: 2_000 });
+  await world.orchestration.operate(
+    [{ id: order.id, action: "force_cancel", note: "fire in the kitchen", key: null, by }],
+    { waitMs: 2_000 },
+  );
   assert.partialDeepStrictEqual(await until(order.id, "stuck"), { reason: { code: "undo_failed" } });
   // A day later it is tried again, and this time the channel agrees.
   cancelAnswer = { kind: "cancelled" };
