@@ -45,6 +45,7 @@ export interface Carried {
   personal: PersonalData | null;
   state: OrderState;
   saga: SagaMemory;
+  /** As it was read; null: none, or not read since its last change. */
   deadlineMs: number | null;
   attempts: readonly AttemptRecord[];
 }
@@ -55,7 +56,6 @@ export interface Change {
   saga: SagaMemory;
   /** Whether this process goes on carrying it. */
   owned: boolean;
-  deadlineMs: number | null;
   events: readonly PackedEvent[];
   entries: readonly JournalEntry[];
 }
@@ -71,6 +71,8 @@ export interface JournalEntry {
   channel?: string;
   reason?: Reason;
   reportedAt?: string;
+  /** What changed where the status stayed. */
+  updated?: readonly string[];
   /** Why an operator did it, in their words: in the audit trail only. */
   note?: string;
 }
@@ -160,5 +162,5 @@ export function afterDecision(order: Carried, decision: Decision, granted: boole
     for (const take of decision.takes) attempts.push({ ...take, held: true, partner: null });
   }
   if (!became) return { ...order, attempts };
-  return { ...order, attempts, state: became.state, saga: became.saga, deadlineMs: became.deadlineMs };
+  return { ...order, attempts, state: became.state, saga: became.saga, deadlineMs: null };
 }

@@ -40,7 +40,7 @@ const received: Move = { to: "received" };
 
 /**
  * Intake: stored in any case; with its channel, when there is one; failed at once when nobody can ever serve it. What is
- * merely stored differs between the orders of a batch in its deadline only, so they share the rest (and its JSON).
+ * merely stored is the same for the orders of a batch, so they share it (and its JSON).
  */
 export function intakeDecider(nowMs: number): (doc: OrderDoc, routed: RoutedFor) => Decision {
   const stored = moveOn(null, [received], nowMs);
@@ -52,11 +52,11 @@ export function intakeDecider(nowMs: number): (doc: OrderDoc, routed: RoutedFor)
       return { ...noUnits, base: change(order, moves, saga, nowMs) };
     }
     if (routed.kind === "none_now") {
-      return { ...noUnits, base: became(stored, doc, { ...fresh, decision: routed.decision }, nowMs) };
+      return { ...noUnits, base: became(stored, { ...fresh, decision: routed.decision }) };
     }
     return {
       ...reserved(order, [received], routed.assignment, nowMs),
-      base: became(stored, doc, fresh, nowMs),
+      base: became(stored, fresh),
     };
   };
 }
@@ -246,9 +246,10 @@ export function decideDue(order: Carried, nowMs: number): Decision | null {
     case "preparing":
     case "ready":
     case "dispatched": {
+      if (order.state.lateSince === undefined) return decideLate(order, nowMs);
       const reason: Reason = {
         code: "not_reported",
-        detail: "The channel did not report delivery within two hours of the promised window.",
+        detail: "The promised window passed, and the channel did not report what became of the order.",
       };
       return { ...noUnits, base: change(order, [{ to: "undelivered", reason }], order.saga, nowMs) };
     }
@@ -256,7 +257,7 @@ export function decideDue(order: Carried, nowMs: number): Decision | null {
     case "failing":
       return decideStuck(
         order,
-        "A channel would not take the cancellation; an operator has to decide.",
+        "A channel did not take the cancellation in time; an operator has to decide.",
         nowMs,
       );
     case "stuck": {
@@ -266,4 +267,18 @@ export function decideDue(order: Carried, nowMs: number): Decision | null {
     default:
       return null;
   }
+}
+
+/** The promised window was missed: told once, and the order goes on. */
+function decideLate(order: Carried, nowMs: number): Decision {
+  const lateSince = order.state.legs
+    .map((leg) => leg.promised.end)
+    .sort()
+    .at(-1)!;
+  const reason: Reason = order.state.reason ?? {
+    code: "late",
+    detail: `It was promised until ${lateSince} and is ${order.state.status}.`,
+  };
+  const move: Move = { to: order.state.status, reason, updated: { changed: ["lateSince"], lateSince } };
+  return { ...noUnits, base: change(order, [move], order.saga, nowMs) };
 }

@@ -1,8 +1,7 @@
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Actor, CancelResult } from "./api.ts";
-import { afterDecision, type Carried, type Decision } from "./carried.ts";
-import { decideDue } from "./decide.ts";
+import { afterDecision, type Carried } from "./carried.ts";
 import { decideCancel } from "./decide-undo.ts";
 import { mayGo } from "./order-state.ts";
 import type { Committed, OrderStore, OrderWrite } from "./store.ts";
@@ -128,24 +127,4 @@ export async function cancelOrders(
     dependencies,
   );
   return results.map(({ answer, order }) => answer ?? { kind: "begun", order: order! });
-}
-
-/** Orders whose deadline has come, at most this many in one round. */
-const maxDueOrders = 500;
-
-/** Does what the table says for every order that is due; returns how many there were. */
-export async function handleDue(dependencies: IntentDependencies): Promise<number> {
-  const nowMs = dependencies.clock.nowMs();
-  const ids = await dependencies.store.due(nowMs, maxDueOrders);
-  const by: Actor = { actor: "timer", source: null };
-  await intend(
-    ids,
-    (order): Decided<null> => {
-      const due: Decision | null =
-        order && order.deadlineMs !== null && order.deadlineMs <= nowMs ? decideDue(order, nowMs) : null;
-      return due ? { write: { decision: due, by }, answer: null } : { answer: null };
-    },
-    dependencies,
-  );
-  return ids.length;
 }

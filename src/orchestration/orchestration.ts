@@ -14,8 +14,10 @@ import type { Service } from "../platform/service.ts";
 import type { EventRow } from "../relay/api.ts";
 import type { CancelResult, OrchestrationApi, Submission, SubmitResult } from "./api.ts";
 import type { Carried } from "./carried.ts";
+import { patienceOf } from "./deadlines.ts";
+import { handleDue } from "./due.ts";
 import { createIntake, type Intake } from "./intake.ts";
-import { cancelOrders, handleDue, type IntentDependencies } from "./intents.ts";
+import { cancelOrders, type IntentDependencies } from "./intents.ts";
 import { isInMotion, isSettled } from "./moves.ts";
 import { operateOrders } from "./operate.ts";
 import type { OrderView } from "./order.ts";
@@ -33,7 +35,8 @@ export interface OrchestrationDependencies {
   ids: Ids;
   log: Log;
   metrics: Metrics;
-  config: Pick<Config, "ROUTING_METHOD" | "MAX_BATCH_ORDERS" | "MAX_QUEUED_ORDERS" | "OWNER_LEASE_MS">;
+  config: Pick<Config, "ROUTING_METHOD" | "MAX_BATCH_ORDERS" | "MAX_QUEUED_ORDERS" | "OWNER_LEASE_MS"> &
+    Parameters<typeof patienceOf>[0];
   capacity: Capacity;
   channels: { adapterFor(channel: Channel): ChannelAdapter };
   /** These rows were committed to the outbox: the relay may look (a hint). */
@@ -71,7 +74,12 @@ export class Orchestration implements OrchestrationApi, Service {
   constructor(dependencies: OrchestrationDependencies) {
     const { database, clock, ids, log, metrics, config, capacity, channels } = dependencies;
     this.#dependencies = dependencies;
-    this.#store = createOrderStore(database, () => this.#owners.identity(), dependencies.onAppended);
+    this.#store = createOrderStore(
+      database,
+      () => this.#owners.identity(),
+      dependencies.onAppended,
+      patienceOf(config),
+    );
     this.#waiters = createWaiters(clock);
     this.#owners = createOwners({
       database,
@@ -128,14 +136,14 @@ export class Orchestration implements OrchestrationApi, Service {
   }
 
   async start(): Promise<void> {
-    const { clock, log } = this.#dependencies;
+    const { clock, log, metrics } = this.#dependencies;
     await this.#owners.start();
     const tell = (what: string) => (error: unknown) => log.warn({ error }, what);
     this.#stopTimers = [
       repeatEvery(
         clock,
         dueEveryMs,
-        () => handleDue(this.#intents),
+        () => handleDue({ ...this.#intents, metrics }),
         tell("deadlines could not be looked at; trying again"),
       ),
       repeatEvery(

@@ -29,26 +29,26 @@ export const orderStates = {
   confirmed: {
     means: "Ours and the channel's word is given to the customer.",
     to: ["preparing", "rerouting", "cancelling", "undelivered"],
-    due: "two hours after the promised window",
-    whenDue: "undelivered: the channel never reported it",
+    due: "when the promised window has passed, and two hours later",
+    whenDue: "said to be late; then undelivered: the channel never reported it",
   },
   preparing: {
     means: "Being cooked or picked.",
     to: ["ready", "rerouting", "cancelling", "undelivered"],
-    due: "two hours after the promised window",
-    whenDue: "undelivered: the channel never reported more",
+    due: "when the promised window has passed, and two hours later",
+    whenDue: "said to be late; then undelivered: the channel never reported more",
   },
   ready: {
     means: "Waiting for its courier.",
     to: ["dispatched", "rerouting", "cancelling", "undelivered"],
-    due: "two hours after the promised window",
-    whenDue: "undelivered: the channel never reported more",
+    due: "when the promised window has passed, and two hours later",
+    whenDue: "said to be late; then undelivered: the channel never reported more",
   },
   dispatched: {
     means: "On its way.",
     to: ["delivered", "undelivered"],
-    due: "two hours after the promised window",
-    whenDue: "undelivered: the channel never reported more",
+    due: "when the promised window has passed, and two hours later",
+    whenDue: "said to be late; then undelivered: the channel never reported more",
   },
   rerouting: {
     means: "It had a channel and lost it, or is made to leave it; the next is sought.",
@@ -61,13 +61,13 @@ export const orderStates = {
       "Cancelled by someone; what was booked and reserved is being undone, unless the channel says that it is too late.",
     to: ["cancelled", "stuck", ...keptByChannel],
     due: "fifteen minutes after it began",
-    whenDue: "stuck: a channel would not take the cancellation",
+    whenDue: "stuck: a channel did not take the cancellation",
   },
   failing: {
     means: "Can't be fulfilled; what was booked and reserved is being undone.",
     to: ["failed", "stuck", ...leftBeforeUndo],
     due: "fifteen minutes after it began",
-    whenDue: "stuck: a channel would not take the cancellation",
+    whenDue: "stuck: a channel did not take the cancellation",
   },
   stuck: {
     means:
@@ -85,7 +85,7 @@ export const orderStates = {
 interface StateRow {
   means: string;
   to: readonly string[];
-  /** Its deadline, in words; null at an end. The arithmetic is `deadlineOf` in decide.ts. */
+  /** Its deadline, in words; null at an end. The arithmetic, with the settings that it depends on, is in deadlines.ts. */
   due: string | null;
   whenDue: string | null;
 }
