@@ -213,6 +213,9 @@ export const orderShape = Type.Object(
     bookingRef: Type.Optional(Type.String()),
     promised: Type.Optional(shownWindow),
     costMinor: Type.Optional(amount),
+    cancellationFeeMinor: Type.Optional(
+      Type.Integer({ description: "what the channel charges for the cancellation" }),
+    ),
     lateSince: Type.Optional(instant("the end of the promised window, once it has passed without delivery")),
     createdAt: instant("RFC 3339 UTC"),
     updatedAt: instant("RFC 3339 UTC"),

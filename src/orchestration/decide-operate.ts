@@ -1,4 +1,6 @@
+import type { CancellationRules } from "../capacity/api.ts";
 import type { OperatorAction } from "./api.ts";
+import { cancellationOf } from "./cancellation.ts";
 import { type Carried, type Decision, noUnits, openAttempts } from "./carried.ts";
 import type { RoutedFor } from "./decide.ts";
 import { closed, decideUndo, endOf } from "./decide-undo.ts";
@@ -15,16 +17,21 @@ export type Operated =
 /** Keys of actions that an order remembers: more than one operator presses at once. */
 const maxRememberedActs = 8;
 
-/**
- * An operator's action on an order; pure. `note` says why in the operator's words, for the audit trail; `act` is the digest of its
- * idempotency key (null: none); `elsewhere` routes the order as if its channel were not there.
- */
-export function decideOperate(
-  order: Carried,
-  action: OperatorAction,
-  options: { note: string; act: string | null; nowMs: number; elsewhere(order: Carried): RoutedFor },
-): Operated {
-  const { note, act, nowMs } = options;
+interface OperateOptions {
+  /** Why, in the operator's words: for the audit trail. */
+  note: string;
+  /** Digest of its idempotency key; null: none. */
+  act: string | null;
+  nowMs: number;
+  /** What the order's channel says of cancelling. */
+  rules: CancellationRules | undefined;
+  /** Routes the order as it is given. */
+  elsewhere(order: Carried): RoutedFor;
+}
+
+/** An operator's action on an order; pure. */
+export function decideOperate(order: Carried, action: OperatorAction, options: OperateOptions): Operated {
+  const { note, act, nowMs, rules } = options;
   const acts = order.saga.acts ?? [];
   if (act !== null && acts.includes(act)) return { kind: "as_is" };
   const acted: Carried =
@@ -35,7 +42,7 @@ export function decideOperate(
     case "retry":
       return decideRetry(acted, note, nowMs);
     case "force_cancel":
-      return decideForceCancel(acted, note, nowMs);
+      return decideForceCancel(acted, rules, note, nowMs);
     case "reroute":
       return decideReroute(acted, options.elsewhere, note, nowMs);
   }
@@ -65,7 +72,12 @@ const byOperator: Reason = { code: "cancelled_by_operator", detail: "Cancelled b
  * Before the undo has begun: a cancel that also takes what is being prepared. While it is under way, or stuck: the operator answers
  * for it that the channel will not fulfil it, and the order ends without the channel's word.
  */
-function decideForceCancel(order: Carried, note: string, nowMs: number): Operated {
+function decideForceCancel(
+  order: Carried,
+  rules: CancellationRules | undefined,
+  note: string,
+  nowMs: number,
+): Operated {
   const { status } = order.state;
   switch (status) {
     case "cancelled":
@@ -83,9 +95,20 @@ function decideForceCancel(order: Carried, note: string, nowMs: number): Operate
     case "delivered":
     case "undelivered":
       return refuse("cancelled", status);
-    default:
-      return { kind: "apply", decision: decideUndo(order, "cancelling", byOperator, nowMs, { note }) };
+    default: {
+      // Whoever cancels: what the channel charges is the same.
+      const feeMinor = feeOf(order, rules && { ...rules, until: "ready" }, nowMs);
+      return {
+        kind: "apply",
+        decision: decideUndo(order, "cancelling", byOperator, nowMs, { note, feeMinor }),
+      };
+    }
   }
+}
+
+function feeOf({ state }: Carried, rules: CancellationRules | undefined, nowMs: number): number {
+  const may = cancellationOf(state, rules, nowMs);
+  return may.allowed ? may.feeMinor : 0;
 }
 
 /**

@@ -19,32 +19,40 @@ export function decideUndo(
   to: "cancelling" | "failing",
   reason: Reason,
   nowMs: number,
-  log: { note?: string } = {},
+  { feeMinor = 0, ...log }: { note?: string; feeMinor?: number } = {},
 ): Decision {
   const { before: _given, ...saga } = order.saga;
-  const move = { to, reason, log, legs: legsOf(order) };
+  const move = { to, reason, log, legs: legsOf(order), feeMinor };
   return { ...noUnits, base: change(order, [move], { ...saga, undoing: to }, nowMs) };
 }
 
-/** A cancel by the channel's rules: where the channel refuses, what it promised stands. */
-export function decideCancel(order: Carried, reason: Reason, nowMs: number): Decision {
+/** A cancel by the channel's rules (cancellation.ts): where the channel refuses, what it promised stands. */
+export function decideCancel(order: Carried, reason: Reason, feeMinor: number, nowMs: number): Decision {
   const { status, legs } = order.state;
   const { before: leaving, ...saga } = order.saga;
   const promised = status === "confirmed" || status === "preparing" || status === "ready";
   const before = promised ? { status, legs } : isLeaving(order) ? leaving : undefined;
   const remembered = { ...saga, undoing: "cancelling" as const, ...(before ? { before } : {}) };
-  const move = { to: "cancelling" as const, reason, legs: legsOf(order) };
+  const move = { to: "cancelling" as const, reason, legs: legsOf(order), feeMinor };
   return { ...noUnits, base: change(order, [move], remembered, nowMs) };
 }
 
-/** Everything that was open is seen cancelled: its units are released, and the order ends or, leaving a channel, seeks the next. */
-export function decideUndone(order: Carried, nowMs: number): Decision {
+/**
+ * Everything that was open is seen cancelled: its units are released, and the order ends or, leaving a channel, seeks the next.
+ * `feeMinor`: what the channel says that it charges; absent: it said nothing, its rules hold.
+ */
+export function decideUndone(order: Carried, nowMs: number, feeMinor?: number): Decision {
   const attemptChanges = closed(openAttempts(order), "cancelled");
   if (isLeaving(order)) return { ...noUnits, base: null, attemptChanges };
   const to = endOf(order);
   return {
     ...noUnits,
-    base: change(order, [{ to, log: { outcome: "undone" } }], order.saga, nowMs),
+    base: change(
+      order,
+      [{ to, log: { outcome: "undone" }, ...(feeMinor === undefined ? {} : { feeMinor }) }],
+      order.saga,
+      nowMs,
+    ),
     attemptChanges,
   };
 }

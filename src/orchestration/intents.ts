@@ -1,9 +1,10 @@
+import type { CancellationRules, Channel } from "../capacity/api.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Actor, CancelResult } from "./api.ts";
+import { cancellationOf } from "./cancellation.ts";
 import { afterDecision, type Carried } from "./carried.ts";
 import { decideCancel } from "./decide-undo.ts";
-import { mayGo } from "./order-state.ts";
 import type { Committed, OrderStore, OrderWrite } from "./store.ts";
 
 /**
@@ -14,6 +15,7 @@ export interface IntentDependencies {
   store: OrderStore;
   clock: Clock;
   log: Log;
+  channel(id: string): Channel | undefined;
   /** Orders as they are after the write; those in motion are this process's to carry on. */
   onWritten(orders: readonly Carried[], slots: Committed<unknown>["slots"]): void;
   onOwnerLost(): void;
@@ -90,6 +92,12 @@ async function intendOnce<Answer>(
   return next;
 }
 
+/** What the channel of an order says of cancelling. */
+export const rulesOf = (
+  { state }: Carried,
+  { channel }: Pick<IntentDependencies, "channel">,
+): CancellationRules | undefined => channel(state.legs[0]?.channel.id ?? "")?.cancellation;
+
 /** Sets `cancelling` where the order may still be cancelled. */
 export async function cancelOrders(
   requests: readonly { id: string; clientId: string | null; by: Actor }[],
@@ -102,22 +110,15 @@ export async function cancelOrders(
     }
     const { status } = order.state;
     if (status === "cancelling" || status === "cancelled") return { answer: null };
-    // What is being prepared only an operator cancels: force_cancel.
-    if (!mayGo(status, "cancelling") || status === "preparing" || status === "ready") {
-      return {
-        answer: {
-          kind: "refused",
-          code: "transition_refused",
-          detail: `The order is ${status}: too late to cancel.`,
-        },
-      };
-    }
+    const nowMs = dependencies.clock.nowMs();
+    const may = cancellationOf(order.state, rulesOf(order, dependencies), nowMs);
+    if (!may.allowed) return { answer: { kind: "refused", code: "transition_refused", detail: may.detail } };
     const operator = by.actor.startsWith("operator:");
     const reason = operator
       ? ({ code: "cancelled_by_operator", detail: "Cancelled by an operator." } as const)
       : ({ code: "cancelled_by_client", detail: "Cancelled by the client." } as const);
     return {
-      write: { decision: decideCancel(order, reason, dependencies.clock.nowMs()), by },
+      write: { decision: decideCancel(order, reason, may.feeMinor, nowMs), by },
       answer: null,
     };
   };

@@ -9,6 +9,8 @@ export interface Move {
   legs?: readonly Leg[];
   reason?: Reason;
   log?: Omit<JournalEntry, "version" | "to">;
+  /** What the channel charges for an undo. */
+  feeMinor?: number;
   /** What is new where the status stays: `to` is then the status that it has. */
   updated?: { changed: readonly string[]; lateSince?: string };
 }
@@ -99,8 +101,16 @@ function nextState(from: OrderState | null, move: Move, at: string): OrderState 
     updatedAt: at,
     ...(reason ? { reason } : {}),
     ...(lateSince ? { lateSince } : {}),
+    ...feeOf(from, move),
     ...withShortForms(move.legs ?? from?.legs ?? []),
   };
+}
+
+/** A fee belongs to a cancellation, and goes with it. */
+function feeOf(from: OrderState | null, { to, feeMinor }: Move): Pick<OrderState, "cancellationFeeMinor"> {
+  if (to !== "cancelling" && to !== "cancelled" && to !== "stuck") return {};
+  const cancellationFeeMinor = feeMinor ?? from?.cancellationFeeMinor ?? 0;
+  return cancellationFeeMinor === 0 ? {} : { cancellationFeeMinor };
 }
 
 /** The change that moves make of an order. */

@@ -3,7 +3,7 @@ import type { OperatorRequest, OrderRefusal } from "./api.ts";
 import type { Carried } from "./carried.ts";
 import type { RoutedFor } from "./decide.ts";
 import { decideOperate } from "./decide-operate.ts";
-import { type Decided, type IntentDependencies, intend } from "./intents.ts";
+import { type Decided, type IntentDependencies, intend, rulesOf } from "./intents.ts";
 
 /** Operators' actions: intents as cancels are, with the operator's reason in the audit trail. In input order. */
 export async function operateOrders(
@@ -20,6 +20,7 @@ export async function operateOrders(
       note,
       act: key === null ? null : digest(`${action}\n${key}`),
       nowMs: clock.nowMs(),
+      rules: rulesOf(order, dependencies),
       elsewhere: (passing) => route([passing])[0]!,
     });
     switch (operated.kind) {

@@ -129,6 +129,7 @@ export class Orchestration implements OrchestrationApi, Service {
       store: this.#store,
       clock,
       log,
+      channel: capacity.channelInMemory,
       onWritten: (orders, slots) => this.#carryOn(orders, slots, { asked: true }),
       onOwnerLost,
     };

@@ -65,6 +65,8 @@ export interface OrderState {
   bookingRef?: string;
   promised?: Window;
   costMinor?: number;
+  /** What the channel charges for the cancellation; absent: nothing. */
+  cancellationFeeMinor?: number;
   /** The end of the promised window, once it has passed without delivery. */
   lateSince?: string;
 }

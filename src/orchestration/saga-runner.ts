@@ -281,7 +281,7 @@ export class SagaRunner {
       entry,
       outcome.kind === "refused"
         ? decideUndoRefused(entry.order, outcome.detail, nowMs)
-        : decideUndone(entry.order, nowMs),
+        : decideUndone(entry.order, nowMs, outcome.feeMinor),
     );
   }
 
@@ -350,7 +350,13 @@ async function undoSteps(
   for (const step of saga.steps.toReversed()) {
     const answers = await step.undo(remaining, world);
     remaining.forEach((order, index) => {
-      outcomes.set(order, answers[index]!);
+      const answer = answers[index]!;
+      const fee = outcomes.get(order);
+      // What one step's undo costs is not lost with the next one's.
+      outcomes.set(
+        order,
+        fee?.kind === "undone" && answer.kind === "undone" ? { ...fee, ...answer } : answer,
+      );
     });
     remaining = remaining.filter((order) => outcomes.get(order)!.kind === "undone");
   }

@@ -79,6 +79,12 @@ const damages: readonly Damage[] = [
     says: [["I3", /^failed, yet leg 1 attempt 1 is pending$/]],
   },
   {
+    what: "an order without a channel that holds units",
+    order: 14,
+    sql: (id) => attempt(id, 1, "cancelled", true),
+    says: [["I4", /^received, yet leg 1 attempt 1 holds units$/]],
+  },
+  {
     what: "a leg with two bookings",
     order: 16,
     sql: (id) => attempt(id, 2, "booked", false),

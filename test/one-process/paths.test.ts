@@ -95,6 +95,15 @@ async function happensUnheard(order: OrderView, kind: string): Promise<void> {
 const read = async (order: OrderView): Promise<OrderView> =>
   (await client<OrderView>("GET", `/v1/orders/${order.id}`)).body;
 
+async function until(order: OrderView, holds: (view: OrderView) => boolean): Promise<OrderView> {
+  for (let round = 0; round < 400; round += 1) {
+    const view = await read(order);
+    if (holds(view)) return view;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return assert.fail(`never: ${JSON.stringify(await read(order))}`);
+}
+
 async function bookingsOf(order: OrderView): Promise<string[]> {
   const { body } = await world<{ items: LedgerEntry[] }>("GET", "/control/ledger?limit=5000");
   return body.items
@@ -142,6 +151,53 @@ test("a cancel that comes too late is 409, and the order goes on to the door", a
   assert.deepEqual(await bookingsOf(order), [`${keyOf(order)}@${order.channel!.id}`]);
   assert.match(await report(order, "delivered"), /taken/);
   assert.equal((await read(order)).status, "delivered");
+});
+
+test("a channel's rules say until when it takes a cancellation, and its fee is on the order", async () => {
+  const admin = clientOf(platform.url, platform.apiKey);
+  const cancellation = { until: "preparing", feeMinor: 700, freeMinutesBefore: 10_000 };
+  const patched = await admin<Channel>("PATCH", `/v1/channels/${channels.kitchen!.id}`, { cancellation });
+  assert.deepEqual(patched.body.cancellation, cancellation);
+  const order = await place("internal_kitchen");
+  await report(order, "preparing");
+  const { status, body } = await client<OrderView>("POST", `/v1/orders/${order.id}/cancel`);
+  assert.equal(status, 200);
+  assert.equal(body.cancellationFeeMinor, 700);
+  assert.equal(body.costMinor, order.costMinor);
+
+  const ready = await place("internal_kitchen");
+  await report(ready, "ready");
+  const late = await client("POST", `/v1/orders/${ready.id}/cancel`);
+  assert.equal(late.status, 409);
+  assert.equal((await read(ready)).status, "ready");
+});
+
+test("what a partner says that a cancellation costs goes before its rules", async () => {
+  for (const name of ["east", "west"]) await behave(channels[name]!.id, { cancelFeeMinor: 250 });
+  const order = await place();
+  const { body } = await client<OrderView>("POST", `/v1/orders/${order.id}/cancel`);
+  assert.equal(body.cancellationFeeMinor, 250);
+  for (const name of ["east", "west"]) await behave(channels[name]!.id, { cancelFeeMinor: 0 });
+});
+
+test("an order that its partner gives back after confirming goes to another one, with one booking", async () => {
+  const order = await place();
+  await report(order, "preparing");
+  await report(order, "refused");
+  const again = await until(order, ({ status }) => status === "confirmed");
+  assert.notEqual(again.channel!.id, order.channel!.id);
+  assert.equal(again.legs[0]!.attempt, 2);
+  assert.deepEqual(await bookingsOf(order), [`${keyOf(again)}@${again.channel!.id}`]);
+});
+
+test("a door that stayed shut ends the order undelivered, with the partner's words", async () => {
+  const order = await place();
+  await report(order, "dispatched");
+  await report(order, "undelivered");
+  const ended = await read(order);
+  assert.equal(ended.status, "undelivered");
+  assert.equal(ended.reason?.code, "not_at_home");
+  assert.equal((await client("POST", `/v1/orders/${order.id}/cancel`)).status, 409);
 });
 
 test("an operator's cancel that its channel refuses is stuck; forced, it ends; delivered after all, the report is ignored", async () => {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { CancellationRules } from "../../src/capacity/api.ts";
 import type { CallbackKind, OperatorAction } from "../../src/orchestration/api.ts";
+import { cancellationOf } from "../../src/orchestration/cancellation.ts";
 import {
   type AttemptRecord,
   afterDecision,
@@ -10,7 +12,7 @@ import {
 import type { RoutedFor } from "../../src/orchestration/decide.ts";
 import { decideOperate } from "../../src/orchestration/decide-operate.ts";
 import { decideReport } from "../../src/orchestration/decide-report.ts";
-import { decideUndone, decideUndoRefused } from "../../src/orchestration/decide-undo.ts";
+import { decideCancel, decideUndone, decideUndoRefused } from "../../src/orchestration/decide-undo.ts";
 import { isEnd, type OrderStatus, orderStatuses } from "../../src/orchestration/order-state.ts";
 import { carried, leg } from "./carried.ts";
 import { place, window } from "./world.ts";
@@ -106,6 +108,7 @@ describe("whatever is decided of whatever order, the table and the invariants ho
           const operated = decideOperate(order, action, {
             note: "n",
             act: "k",
+            rules: undefined,
             nowMs: 1,
             elsewhere: () => route,
           });
@@ -114,6 +117,7 @@ describe("whatever is decided of whatever order, the table and the invariants ho
           const again = decideOperate(after, action, {
             note: "n",
             act: "k",
+            rules: undefined,
             nowMs: 2,
             elsewhere: () => route,
           });
@@ -179,10 +183,39 @@ test("a channel that is being left and has cancelled gives the units back, and t
   assert.equal(afterDecision(leaving, decided, false).state.status, "rerouting");
 });
 
+test("cancelling follows the channel's rules: until when, and for how much", () => {
+  const beforeMs = (minutes: number) => Date.parse(window.start) - minutes * 60_000;
+  const at = (status: OrderStatus, rules: CancellationRules | undefined, minutes: number) =>
+    cancellationOf(carried({ status, booking: "booked" }).state, rules, beforeMs(minutes));
+  const rules = { until: "preparing", feeMinor: 700, freeMinutesBefore: 60 } as const;
+  assert.deepEqual(at("confirmed", rules, 61), { allowed: true, feeMinor: 0 });
+  assert.deepEqual(at("confirmed", rules, 60), { allowed: true, feeMinor: 700 });
+  assert.deepEqual(at("preparing", rules, -5), { allowed: true, feeMinor: 700 });
+  assert.equal(at("ready", rules, 61).allowed, false);
+  assert.deepEqual(at("reserved", rules, 0), { allowed: true, feeMinor: 0 });
+  for (const status of orderStatuses.filter(isEnd)) assert.equal(at(status, rules, 100).allowed, false);
+  assert.equal(at("dispatched", { ...rules, until: "ready" }, 100).allowed, false);
+  assert.deepEqual(at("confirmed", undefined, 0), { allowed: true, feeMinor: 0 });
+  assert.equal(at("preparing", undefined, 0).allowed, false);
+});
+
+test("what a cancellation costs is what the channel says, else what its rules say; kept, it costs nothing", () => {
+  const order = carried({ status: "confirmed", booking: "booked" });
+  const reason = { code: "cancelled_by_client", detail: "x" } as const;
+  const cancelling = afterDecision(order, decideCancel(order, reason, 700, 1), false);
+  assert.equal(cancelling.state.cancellationFeeMinor, 700);
+  const fee = (said?: number) =>
+    afterDecision(cancelling, decideUndone(cancelling, 1, said), false).state.cancellationFeeMinor;
+  assert.deepEqual([fee(), fee(300), fee(0)], [700, 300, undefined]);
+  const kept = afterDecision(cancelling, decideUndoRefused(cancelling, "too_late", 1), false);
+  assert.equal(kept.state.cancellationFeeMinor, undefined);
+  assert.equal(kept.state.status, "confirmed");
+});
+
 test("rerouting passes the present channel over, and refuses where nobody else could take the order", () => {
   const order = carried({ status: "confirmed", booking: "booked" });
   const routed: Carried[] = [];
-  const options = { note: "oven broke", act: null, nowMs: 1 };
+  const options = { note: "oven broke", act: null, rules: undefined, nowMs: 1 };
   const operated = decideOperate(order, "reroute", {
     ...options,
     elsewhere: (passing) => {
