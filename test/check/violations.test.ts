@@ -81,7 +81,8 @@ const damages: readonly Damage[] = [
   {
     what: "an order without a channel that holds units",
     order: 14,
-    sql: (id) => attempt(id, 1, "cancelled", true),
+    sql: (id) =>
+      `${attempt(id, 1, "cancelled", true)}; update attempts set units = 2 where order_id = '${id}'`,
     says: [["I4", /^received, yet leg 1 attempt 1 holds units$/]],
   },
   {
