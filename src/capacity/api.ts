@@ -17,6 +17,16 @@ export interface CostModel {
   perUnitMinor: number;
 }
 
+/** Until when a confirmed order can be cancelled at a channel, and what that costs. */
+export interface CancellationRules {
+  /** The last status in which it can be. */
+  until: "confirmed" | "preparing" | "ready";
+  /** What is charged, in minor units of the cost model's currency. */
+  feeMinor: number;
+  /** It costs nothing until so many minutes before the promised window; 0: until it begins. */
+  freeMinutesBefore: number;
+}
+
 /** The channel as the API shows it. */
 export interface Channel {
   id: string;
@@ -30,6 +40,8 @@ export interface Channel {
   /** Members of a partner network: each speaks the protocol at its own endpoint. */
   partners?: readonly { id: string; name: string; endpoint: string }[];
   costModel: CostModel;
+  /** Absent: until it begins to prepare, for nothing. */
+  cancellation?: CancellationRules;
   /** 0 (worst) to 1 (best), as operations rate it. */
   quality: number;
   /** From confirmation until the food can leave. */

@@ -32,7 +32,7 @@ export type OfferOutcome =
   | { kind: "unknown"; detail: string };
 
 export type CancelOutcome =
-  | { kind: "cancelled" } // also: never had it, and will refuse it from now on (tombstone)
+  | { kind: "cancelled"; feeMinor?: number } // feeMinor: what it charges, where it says so; also: never had it, and will refuse it from now on (tombstone)
   | { kind: "refused"; reason: string } // too late to cancel
   | { kind: "retry"; afterMs: number; detail: string }
   | { kind: "unknown"; detail: string };

@@ -124,5 +124,8 @@ export function toCancelOutcome(outcome: CallOutcome): CancelOutcome {
   if (outcome.kind !== "answered") return outcome;
   return outcome.answer.status === "refused"
     ? { kind: "refused", reason: reasonOf(outcome.answer) }
-    : { kind: "cancelled" };
+    : {
+        kind: "cancelled",
+        ...(outcome.answer.feeMinor === undefined ? {} : { feeMinor: outcome.answer.feeMinor }),
+      };
 }

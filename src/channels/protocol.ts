@@ -100,6 +100,7 @@ export const Answer = Type.Object({
   bookingRef: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
   costMinor: Type.Optional(Type.Integer({ minimum: 0 })),
   promised: Type.Optional(WindowShape),
+  feeMinor: Type.Optional(Type.Integer({ minimum: 0 })),
   expiresAt: Type.Optional(Instant),
   reason: Type.Optional(Type.String({ maxLength: 200 })),
   detail: Type.Optional(Type.String({ maxLength: 1_000 })),

@@ -69,6 +69,16 @@ export const bookingRules: RuleSet = {
     },
     {
       invariant: "I4",
+      name: "an order that seeks a channel stands on none, unless it is leaving one",
+      of: "orders",
+      sql: `
+      select o.id as subject, format('%s, yet leg %s attempt %s holds units', o.status, a.leg, a.attempt) as what
+      from orders o join attempts a on a.order_id = o.id
+      where o.id > $1 and o.id <= $2 and a.order_id > $1 and a.order_id <= $2 and a.held
+        and (o.status = 'received' or (o.status = 'rerouting' and o.saga::json->'before' is null))`,
+    },
+    {
+      invariant: "I4",
       name: "an order that is confirmed or further has one booked attempt per leg, and it holds its units",
       of: "orders",
       sql: `

@@ -64,7 +64,7 @@ const isAdmin = (principal: Principal): boolean => principal.scopes.has("admin")
 
 /** Whose orders a request may see: its own client's; null: all. */
 export const visibleTo = (principal: Principal): string | null =>
-  isAdmin(principal) ? null : principal.clientId;
+  mayDo(principal, ["orders:operate"]) ? null : principal.clientId;
 
 export const byOf = (request: FastifyRequest): Actor => ({
   actor: request.principal.actor,

@@ -7,7 +7,8 @@ import type { Clock } from "../platform/clock.ts";
 import { type Database, type Executor, statement } from "../platform/database.ts";
 import type { Ids } from "../platform/ids.ts";
 
-export const scopes = ["orders:read", "orders:write", "channels:write", "admin"] as const;
+/** `orders:operate`: sees every client's orders and takes operators' actions on them; `admin`: everything. */
+export const scopes = ["orders:read", "orders:write", "orders:operate", "channels:write", "admin"] as const;
 export type Scope = (typeof scopes)[number];
 
 /** Who a request is from: its key, the key's client and what it may do. */
@@ -17,7 +18,7 @@ export interface Principal {
   scopes: ReadonlySet<Scope>;
   /** Requests a minute; 0: not limited. */
   rateLimitPerMinute: number;
-  /** As the journal names it: `client:cli_…`, or `operator:key_…` for an admin key. */
+  /** As the journal names it: `client:cli_…`, or `operator:key_…` for a key of operators. */
   actor: string;
 }
 
@@ -62,8 +63,11 @@ const maxCachedKeys = 10_000;
 /** Unknown keys waiting for the database at most; beyond it 503, so that guessing keys can't fill the memory. */
 const maxQueuedLookups = 2_000;
 
-/** Requests a minute (the high-level design's figure); operators' tools must work when it matters, so admin keys have no limit. */
-const usualRateLimit = (wanted: readonly Scope[]): number => (wanted.includes("admin") ? 0 : 1_000);
+/** Requests a minute (the high-level design's figure); operators' tools must work when it matters, so their keys have no limit. */
+const usualRateLimit = (wanted: readonly Scope[]): number => (isOperators(wanted) ? 0 : 1_000);
+
+const isOperators = (held: readonly Scope[]): boolean =>
+  held.includes("admin") || held.includes("orders:operate");
 
 const keyShape = /^uoop_[A-Za-z0-9_-]{43}$/;
 
@@ -185,13 +189,12 @@ async function lookUp(database: Database, hashes: readonly string[]): Promise<re
 }
 
 function toPrincipal(row: KeyRow): Principal {
-  const admin = row.scopes.includes("admin");
   return {
     keyId: row.id,
     clientId: row.clientId,
     scopes: new Set(row.scopes),
     rateLimitPerMinute: row.rateLimitPerMinute,
-    actor: admin ? `operator:${row.id}` : `client:${row.clientId}`,
+    actor: isOperators(row.scopes) ? `operator:${row.id}` : `client:${row.clientId}`,
   };
 }
 

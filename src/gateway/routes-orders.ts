@@ -1,6 +1,6 @@
 import type { FastifyReply } from "fastify";
 import { Type } from "typebox";
-import type { OrchestrationApi, Submission, SubmitResult } from "../orchestration/api.ts";
+import type { CancelResult, OrchestrationApi, Submission, SubmitResult } from "../orchestration/api.ts";
 import type { OrderView } from "../orchestration/order.ts";
 import type { OrderStatus } from "../orchestration/order-state.ts";
 import { toProblem, UoopError } from "../platform/errors.ts";
@@ -113,7 +113,7 @@ const admitting =
     done(admits(request.principal.clientId, "express") ?? undefined);
 
 /** Order answers have one form, whatever was asked; with 409 the order is inside the problem. */
-function sendOrder(reply: FastifyReply, view: OrderView, status: 200 | 201 | 202 | 409): FastifyReply {
+export function sendOrder(reply: FastifyReply, view: OrderView, status: 200 | 201 | 202 | 409): FastifyReply {
   reply.header("location", `/v1/orders/${view.id}`);
   if (status === 409) return sendProblem(reply, unfulfillable(view), { order: view });
   if (status === 202) reply.header("retry-after", 1);
@@ -195,7 +195,7 @@ function cancelOrder(app: App, { orchestration, requires, config }: GatewayWorld
       order.ref,
       { 200: "Cancelled: everything is undone", 202: "Being undone" },
       problemAnswers(
-        { key: true, body: false, order: false },
+        { key: true, body: false, order: true },
         ...([
           "order_not_found",
           "transition_refused",
@@ -213,10 +213,28 @@ function cancelOrder(app: App, { orchestration, requires, config }: GatewayWorld
       if (!isId("ord", id)) throw notFound(id);
       const wanted = { id, clientId: visibleTo(request.principal), by: byOf(request) };
       const [result] = await orchestration.cancel([wanted], { waitMs: config.ANSWER_WITHIN_MS });
-      if (result!.kind === "refused") throw new UoopError(result!.code, result!.detail);
-      return sendOrder(reply, result!.order, result!.order.status === "cancelled" ? 200 : 202);
+      return sendUndone(reply, result!);
     },
   );
+}
+
+/** The answer to a cancel: undone, being undone, or it was too late and the order is on its way. */
+export function sendUndone(reply: FastifyReply, result: CancelResult): FastifyReply {
+  if (result.kind === "refused") throw new UoopError(result.code, result.detail);
+  const { order: view } = result;
+  switch (view.status) {
+    case "cancelled":
+    case "failed":
+      return sendOrder(reply, view, 200);
+    case "cancelling":
+    case "failing":
+    case "stuck":
+      return sendOrder(reply, view, 202);
+    default: {
+      const detail = view.reason?.detail ?? `The order is ${view.status}: too late to cancel.`;
+      return sendProblem(reply, new UoopError("transition_refused", detail), { order: view });
+    }
+  }
 }
 
 const placingOf = (principal: Placing["principal"], source: string, key: string | undefined): Placing => ({

@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 import {
+  type CancellationRules,
   type Channel,
   type ChannelType,
   channelTypes,
@@ -39,6 +40,18 @@ const costModel = strict({
   perUnitMinor: minor("each meal"),
 });
 
+const cancellationFields = {
+  until: oneOf<CancellationRules["until"]>(["confirmed", "preparing", "ready"], {
+    description: "the last status in which it can be",
+  }),
+  feeMinor: minor("what the channel charges"),
+  freeMinutesBefore: Type.Integer({
+    minimum: 0,
+    maximum: 100_000,
+    description: "free until so many minutes before the promised window",
+  }),
+};
+
 const channelFields = {
   name: line(200),
   location,
@@ -53,6 +66,11 @@ const channelFields = {
     }),
   ),
   costModel,
+  cancellation: Type.Optional(
+    strict(cancellationFields, {
+      description: "until when a confirmed order can be cancelled; absent: until it is prepared, for nothing",
+    }),
+  ),
 };
 
 // What may be left out when a channel is made.
@@ -136,6 +154,7 @@ export const channelShape = Type.Object({
     perKmMinor: Type.Integer(),
     perUnitMinor: Type.Integer(),
   }),
+  cancellation: Type.Optional(Type.Object(cancellationFields)),
   quality: Type.Number(),
   preparationMinutes: Type.Number(),
   bookTimeoutMs: Type.Integer(),

@@ -134,6 +134,22 @@ export const placeHeaders = Type.Object({
   ),
 });
 
+/** Headers and body of what an operator does with an order. */
+export const actHeaders = Type.Object({
+  "idempotency-key": Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      pattern: idempotencyKeyPattern,
+      description: "a repeat with the same key changes nothing and answers with the order as it is",
+    }),
+  ),
+});
+const actShape = strict({
+  reason: line(500, { description: "why, for the audit trail; clients don't see it" }),
+});
+export const operatorAct = component<Static<typeof actShape>>("OperatorAct", actShape);
+
 const channelRef = Type.Object({ id: Type.String(), type: oneOf<ChannelType>(channelTypes) });
 const shownWindow = Type.Object({ start: instant("RFC 3339 UTC"), end: instant("RFC 3339 UTC") });
 const amount = Type.Integer({ description: "minor units of the order's currency" });
@@ -197,6 +213,10 @@ export const orderShape = Type.Object(
     bookingRef: Type.Optional(Type.String()),
     promised: Type.Optional(shownWindow),
     costMinor: Type.Optional(amount),
+    cancellationFeeMinor: Type.Optional(
+      Type.Integer({ description: "what the channel charges for the cancellation" }),
+    ),
+    lateSince: Type.Optional(instant("the end of the promised window, once it has passed without delivery")),
     createdAt: instant("RFC 3339 UTC"),
     updatedAt: instant("RFC 3339 UTC"),
   },

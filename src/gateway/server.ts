@@ -21,6 +21,7 @@ import { createRateLimiter } from "./rate-limit.ts";
 import { callbackRoutes } from "./routes-callbacks.ts";
 import { channelRoutes } from "./routes-channels.ts";
 import { healthRoutes } from "./routes-health.ts";
+import { operateRoutes } from "./routes-operate.ts";
 import { orderReadRoutes } from "./routes-order-reads.ts";
 import { orderRoutes } from "./routes-orders.ts";
 import * as shared from "./schemas.ts";
@@ -130,7 +131,15 @@ async function buildApp(
   limitRequests(app, limits);
   await collectOpenApi(app);
   for (const schema of components) app.addSchema(schema);
-  for (const add of [orderRoutes, orderReadRoutes, streamRoutes, channelRoutes, callbackRoutes, healthRoutes])
+  for (const add of [
+    orderRoutes,
+    orderReadRoutes,
+    operateRoutes,
+    streamRoutes,
+    channelRoutes,
+    callbackRoutes,
+    healthRoutes,
+  ])
     add(app, world);
   openApiRoute(app);
   docsRoutes(app);

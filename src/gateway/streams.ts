@@ -83,7 +83,7 @@ function eventStream(app: App, { feed, requires }: GatewayWorld, open: OpenStrea
     operationId: "streamEvents",
     summary: "Follow all events (SSE)",
     description:
-      "Your client's orders' events; with an admin key everyone's, and those of channels. Without Last-Event-ID it begins " +
+      "Your client's orders' events; with an operator's key everyone's, and those of channels. Without Last-Event-ID it begins " +
       "with what happens from now on; 0 begins with the oldest event that is kept.",
     headers: resumeHeaders,
     querystring: strict({

@@ -24,9 +24,27 @@ export type SubmitResult =
   | { kind: "order"; order: OrderView; replayed: boolean }
   | { kind: "refused"; code: ProblemCode; detail: string };
 
-export type CancelResult =
-  | { kind: "order"; order: OrderView }
-  | { kind: "refused"; code: "order_not_found" | "transition_refused"; detail: string };
+/** Why nothing was done with an order. */
+export interface OrderRefusal {
+  kind: "refused";
+  code: "order_not_found" | "transition_refused" | "no_other_channel";
+  detail: string;
+}
+
+export type CancelResult = { kind: "order"; order: OrderView } | OrderRefusal;
+
+/** `retry`: the undo of a stuck order is tried again. `reroute`: to another channel. `force_cancel`: at any cost. */
+export type OperatorAction = "retry" | "reroute" | "force_cancel";
+
+export interface OperatorRequest {
+  id: string;
+  action: OperatorAction;
+  /** Why, in the operator's words: goes to the audit trail. */
+  note: string;
+  /** Idempotency key of the action; null: none was given. */
+  key: string | null;
+  by: Actor;
+}
 
 /** What a channel reports of one attempt. `undelivered` = the door stayed shut; `refused` after confirming = given back. */
 export type CallbackKind = "preparing" | "ready" | "dispatched" | "delivered" | "undelivered" | "refused";
@@ -61,6 +79,11 @@ export interface OrchestrationApi {
   /** Sets `cancelling`; waits up to `waitMs` for `cancelled`. `clientId` null: any client's order (admin). */
   cancel(
     requests: readonly { id: string; clientId: string | null; by: Actor }[],
+    options: { waitMs: number },
+  ): Promise<readonly CancelResult[]>;
+  /** Operators' actions (any client's orders); waits up to `waitMs` until the order is not in motion any more. */
+  operate(
+    requests: readonly OperatorRequest[],
     options: { waitMs: number },
   ): Promise<readonly CancelResult[]>;
   callbacks(callbacks: readonly ChannelCallback[]): Promise<readonly CallbackResult[]>;

@@ -1,6 +1,6 @@
 import type { PackedEvent } from "../relay/api.ts";
 import type { DecisionView } from "./api.ts";
-import type { OrderDoc, OrderState, PersonalData, Reason } from "./order.ts";
+import type { Leg, OrderDoc, OrderState, PersonalData, Reason } from "./order.ts";
 import type { OrderStatus } from "./order-state.ts";
 
 /** What a saga remembers of an order between steps; stored beside it. */
@@ -16,6 +16,10 @@ export interface SagaMemory {
   avoiding?: readonly { channelId: string; untilMs: number }[];
   /** Set while undoing or stuck: where the undo leads. */
   undoing?: "cancelling" | "failing";
+  /** Set while a promise is being undone at someone's wish: what the order was, and is again if the channel will not undo it. */
+  before?: { status: OrderStatus; legs: readonly Leg[] };
+  /** Digests of the newest keys of operators' actions: a repeat changes nothing. */
+  acts?: readonly string[];
   /** The last routing that found nobody; a successful one is kept with its attempt. */
   decision?: DecisionView;
 }
@@ -41,6 +45,7 @@ export interface Carried {
   personal: PersonalData | null;
   state: OrderState;
   saga: SagaMemory;
+  /** As it was read; null: none, or not read since its last change. */
   deadlineMs: number | null;
   attempts: readonly AttemptRecord[];
 }
@@ -51,7 +56,6 @@ export interface Change {
   saga: SagaMemory;
   /** Whether this process goes on carrying it. */
   owned: boolean;
-  deadlineMs: number | null;
   events: readonly PackedEvent[];
   entries: readonly JournalEntry[];
 }
@@ -67,6 +71,10 @@ export interface JournalEntry {
   channel?: string;
   reason?: Reason;
   reportedAt?: string;
+  /** What changed where the status stayed. */
+  updated?: readonly string[];
+  /** Why an operator did it, in their words: in the audit trail only. */
+  note?: string;
 }
 
 /** Units wanted for a leg, and the attempt that is recorded when they are granted. */
@@ -102,6 +110,16 @@ export interface Decision {
 /** Of a decision that wants no units and touches no attempt. */
 export const noUnits = { granted: null, takes: [], attemptChanges: [] } as const;
 
+/** An attempt as it is: what a change of it begins with. */
+export const unchanged = (attempt: AttemptRecord): AttemptChange => ({
+  leg: attempt.leg,
+  attempt: attempt.attempt,
+  booking: attempt.booking,
+  bookingRef: null,
+  partner: attempt.partner ?? null,
+  release: false,
+});
+
 /** Units that an order takes of a slot: its meals. */
 export const unitsOf = (doc: Pick<OrderDoc, "items">): number =>
   doc.items.reduce((sum, item) => sum + item.quantity, 0);
@@ -120,6 +138,10 @@ export const openAttempts = (order: Carried): readonly AttemptRecord[] =>
 
 /** The attempt that the order stands on now. */
 export const openAttempt = (order: Carried): AttemptRecord | undefined => openAttempts(order).at(-1);
+
+/** Its channel is being left: cancelled until seen cancelled, then the next is sought (I4). */
+export const isLeaving = (order: Carried): boolean =>
+  order.state.status === "rerouting" && openAttempt(order) !== undefined;
 
 /** What the order is after the decision was written. */
 export function afterDecision(order: Carried, decision: Decision, granted: boolean): Carried {
@@ -140,5 +162,5 @@ export function afterDecision(order: Carried, decision: Decision, granted: boole
     for (const take of decision.takes) attempts.push({ ...take, held: true, partner: null });
   }
   if (!became) return { ...order, attempts };
-  return { ...order, attempts, state: became.state, saga: became.saga, deadlineMs: became.deadlineMs };
+  return { ...order, attempts, state: became.state, saga: became.saga, deadlineMs: null };
 }

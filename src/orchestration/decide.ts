@@ -2,18 +2,18 @@ import type { Candidate } from "../capacity/ranking.ts";
 import type { BookingOutcome } from "../channels/api.ts";
 import type { DecisionView } from "./api.ts";
 import {
-  type AttemptChange,
   type AttemptRecord,
   type Carried,
   type Decision,
   type JournalEntry,
   noUnits,
   openAttempt,
-  openAttempts,
   type SagaMemory,
   type Take,
+  unchanged,
   unitsOf,
 } from "./carried.ts";
+import { decideStuck, decideUndo } from "./decide-undo.ts";
 import { became, change, type Move, moveOn } from "./moves.ts";
 import type { Leg, OrderDoc, OrderState, Reason } from "./order.ts";
 
@@ -40,7 +40,7 @@ const received: Move = { to: "received" };
 
 /**
  * Intake: stored in any case; with its channel, when there is one; failed at once when nobody can ever serve it. What is
- * merely stored differs between the orders of a batch in its deadline only, so they share the rest (and its JSON).
+ * merely stored is the same for the orders of a batch, so they share it (and its JSON).
  */
 export function intakeDecider(nowMs: number): (doc: OrderDoc, routed: RoutedFor) => Decision {
   const stored = moveOn(null, [received], nowMs);
@@ -52,11 +52,11 @@ export function intakeDecider(nowMs: number): (doc: OrderDoc, routed: RoutedFor)
       return { ...noUnits, base: change(order, moves, saga, nowMs) };
     }
     if (routed.kind === "none_now") {
-      return { ...noUnits, base: became(stored, doc, { ...fresh, decision: routed.decision }, nowMs) };
+      return { ...noUnits, base: became(stored, { ...fresh, decision: routed.decision }) };
     }
     return {
       ...reserved(order, [received], routed.assignment, nowMs),
-      base: became(stored, doc, fresh, nowMs),
+      base: became(stored, fresh),
     };
   };
 }
@@ -93,7 +93,7 @@ function reserved(
   const log = { step: "reserve", outcome: "done", leg: 1, attempt, channel: candidate.channel.id };
   const moves: Move[] = [...before, { to: "reserved", legs: [leg], log }];
   if (localRef !== null) moves.push(...bookedAndConfirmed([{ ...leg, bookingRef: localRef }], log));
-  const { decision: _lost, ...saga } = order.saga;
+  const { decision: _lost, before: _left, ...saga } = order.saga;
   const granted = change(order, moves, { ...saga, attempts: attempt }, nowMs);
   const take: Take = {
     leg: 1,
@@ -223,41 +223,6 @@ const bookingLog = (attempt: AttemptRecord, outcome: string): Omit<JournalEntry,
   channel: attempt.channelId,
 });
 
-/** Begins the undo: cancelling or failing. What is open is undone by the runner; nothing else happens here. */
-export function decideUndo(
-  order: Carried,
-  to: "cancelling" | "failing",
-  reason: Reason,
-  nowMs: number,
-): Decision {
-  return { ...noUnits, base: change(order, [{ to, reason }], { ...order.saga, undoing: to }, nowMs) };
-}
-
-/**
- * Some attempts are seen cancelled: their units are released; once none is open, the order ends.
- * `cancelled` lists attempts in the order's own; an order without open attempts ends at once.
- */
-export function decideUndone(order: Carried, cancelled: readonly AttemptRecord[], nowMs: number): Decision {
-  const attemptChanges = cancelled.map((attempt) => ({
-    ...unchanged(attempt),
-    booking: "cancelled" as const,
-    release: true,
-  }));
-  const stillOpen = openAttempts(order).filter((attempt) => !cancelled.includes(attempt));
-  if (stillOpen.length > 0) return { base: null, granted: null, takes: [], attemptChanges };
-  const to = order.state.status === "cancelling" ? "cancelled" : "failed";
-  return {
-    ...noUnits,
-    base: change(order, [{ to, log: { outcome: "undone" } }], order.saga, nowMs),
-    attemptChanges,
-  };
-}
-
-export function decideStuck(order: Carried, detail: string, nowMs: number): Decision {
-  const moves: Move[] = [{ to: "stuck", reason: { code: "undo_failed", detail } }];
-  return { ...noUnits, base: change(order, moves, order.saga, nowMs) };
-}
-
 /** What happens at a deadline (the table's `whenDue`); null when the status has none. */
 export function decideDue(order: Carried, nowMs: number): Decision | null {
   switch (order.state.status) {
@@ -281,9 +246,10 @@ export function decideDue(order: Carried, nowMs: number): Decision | null {
     case "preparing":
     case "ready":
     case "dispatched": {
+      if (order.state.lateSince === undefined) return decideLate(order, nowMs);
       const reason: Reason = {
         code: "not_reported",
-        detail: "The channel did not report delivery within two hours of the promised window.",
+        detail: "The promised window passed, and the channel did not report what became of the order.",
       };
       return { ...noUnits, base: change(order, [{ to: "undelivered", reason }], order.saga, nowMs) };
     }
@@ -291,7 +257,7 @@ export function decideDue(order: Carried, nowMs: number): Decision | null {
     case "failing":
       return decideStuck(
         order,
-        "A channel would not take the cancellation; an operator has to decide.",
+        "A channel did not take the cancellation in time; an operator has to decide.",
         nowMs,
       );
     case "stuck": {
@@ -303,11 +269,16 @@ export function decideDue(order: Carried, nowMs: number): Decision | null {
   }
 }
 
-const unchanged = (attempt: AttemptRecord): AttemptChange => ({
-  leg: attempt.leg,
-  attempt: attempt.attempt,
-  booking: attempt.booking,
-  bookingRef: null,
-  partner: attempt.partner ?? null,
-  release: false,
-});
+/** The promised window was missed: told once, and the order goes on. */
+function decideLate(order: Carried, nowMs: number): Decision {
+  const lateSince = order.state.legs
+    .map((leg) => leg.promised.end)
+    .sort()
+    .at(-1)!;
+  const reason: Reason = order.state.reason ?? {
+    code: "late",
+    detail: `It was promised until ${lateSince} and is ${order.state.status}.`,
+  };
+  const move: Move = { to: order.state.status, reason, updated: { changed: ["lateSince"], lateSince } };
+  return { ...noUnits, base: change(order, [move], order.saga, nowMs) };
+}

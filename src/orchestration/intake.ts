@@ -262,6 +262,6 @@ function newOrder(submission: Submission, keyHash: string, ids: Ids, nowMs: numb
 }
 
 function asCarried({ order, decision }: NewOrder, granted: boolean): Carried {
-  const { saga, state, deadlineMs } = decision.base!;
-  return afterDecision({ ...order, state, saga, deadlineMs, attempts: [] }, decision, granted);
+  const { saga, state } = decision.base!;
+  return afterDecision({ ...order, state, saga, deadlineMs: null, attempts: [] }, decision, granted);
 }

@@ -1,9 +1,10 @@
+import type { CancellationRules, Channel } from "../capacity/api.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Actor, CancelResult } from "./api.ts";
-import { afterDecision, type Carried, type Decision } from "./carried.ts";
-import { decideDue, decideUndo } from "./decide.ts";
-import { mayGo } from "./order-state.ts";
+import { cancellationOf } from "./cancellation.ts";
+import { afterDecision, type Carried } from "./carried.ts";
+import { decideCancel } from "./decide-undo.ts";
 import type { Committed, OrderStore, OrderWrite } from "./store.ts";
 
 /**
@@ -14,6 +15,7 @@ export interface IntentDependencies {
   store: OrderStore;
   clock: Clock;
   log: Log;
+  channel(id: string): Channel | undefined;
   /** Orders as they are after the write; those in motion are this process's to carry on. */
   onWritten(orders: readonly Carried[], slots: Committed<unknown>["slots"]): void;
   /** A write of these orders failed without an answer: it may have happened all the same. */
@@ -97,6 +99,12 @@ async function intendOnce<Answer>(
   return next;
 }
 
+/** What the channel of an order says of cancelling. */
+export const rulesOf = (
+  { state }: Carried,
+  { channel }: Pick<IntentDependencies, "channel">,
+): CancellationRules | undefined => channel(state.legs[0]?.channel.id ?? "")?.cancellation;
+
 /** Sets `cancelling` where the order may still be cancelled. */
 export async function cancelOrders(
   requests: readonly { id: string; clientId: string | null; by: Actor }[],
@@ -109,21 +117,15 @@ export async function cancelOrders(
     }
     const { status } = order.state;
     if (status === "cancelling" || status === "cancelled") return { answer: null };
-    if (!mayGo(status, "cancelling")) {
-      return {
-        answer: {
-          kind: "refused",
-          code: "transition_refused",
-          detail: `The order is ${status}: too late to cancel.`,
-        },
-      };
-    }
+    const nowMs = dependencies.clock.nowMs();
+    const may = cancellationOf(order.state, rulesOf(order, dependencies), nowMs);
+    if (!may.allowed) return { answer: { kind: "refused", code: "transition_refused", detail: may.detail } };
     const operator = by.actor.startsWith("operator:");
     const reason = operator
       ? ({ code: "cancelled_by_operator", detail: "Cancelled by an operator." } as const)
       : ({ code: "cancelled_by_client", detail: "Cancelled by the client." } as const);
     return {
-      write: { decision: decideUndo(order, "cancelling", reason, dependencies.clock.nowMs()), by },
+      write: { decision: decideCancel(order, reason, may.feeMinor, nowMs), by },
       answer: null,
     };
   };
@@ -133,24 +135,4 @@ export async function cancelOrders(
     dependencies,
   );
   return results.map(({ answer, order }) => answer ?? { kind: "begun", order: order! });
-}
-
-/** Orders whose deadline has come, at most this many in one round. */
-const maxDueOrders = 500;
-
-/** Does what the table says for every order that is due; returns how many there were. */
-export async function handleDue(dependencies: IntentDependencies): Promise<number> {
-  const nowMs = dependencies.clock.nowMs();
-  const ids = await dependencies.store.due(nowMs, maxDueOrders);
-  const by: Actor = { actor: "timer", source: null };
-  await intend(
-    ids,
-    (order): Decided<null> => {
-      const due: Decision | null =
-        order && order.deadlineMs !== null && order.deadlineMs <= nowMs ? decideDue(order, nowMs) : null;
-      return due ? { write: { decision: due, by }, answer: null } : { answer: null };
-    },
-    dependencies,
-  );
-  return ids.length;
 }

@@ -1,32 +1,8 @@
 import type { PackedEvent } from "../relay/api.ts";
 import { patchBetween } from "../relay/snapshot.ts";
-import type { Carried, Change, JournalEntry, SagaMemory } from "./carried.ts";
-import type { Leg, OrderDoc, OrderState, Reason } from "./order.ts";
+import type { Change, JournalEntry, SagaMemory } from "./carried.ts";
+import type { Leg, OrderState, Reason } from "./order.ts";
 import { isEnd, mayGo, type OrderStatus } from "./order-state.ts";
-
-const minuteMs = 60_000;
-const reportGraceMs = 120 * minuteMs;
-const undoPatienceMs = 15 * minuteMs;
-const stuckReminderMs = 24 * 60 * minuteMs;
-
-/** When a status is due; order-state.ts says it in words. Null at an end. */
-function deadlineOf(status: OrderStatus, doc: OrderDoc, legs: readonly Leg[], nowMs: number): number | null {
-  if (isEnd(status)) return null;
-  switch (status) {
-    case "cancelling":
-    case "failing":
-      return nowMs + undoPatienceMs;
-    case "stuck":
-      return nowMs + stuckReminderMs;
-    case "confirmed":
-    case "preparing":
-    case "ready":
-    case "dispatched":
-      return Math.max(...legs.map((leg) => Date.parse(leg.promised.end))) + reportGraceMs;
-    default:
-      return Date.parse(doc.delivery.window.end);
-  }
-}
 
 /** A step of an order's way: where to, and what is new there. */
 export interface Move {
@@ -34,6 +10,10 @@ export interface Move {
   legs?: readonly Leg[];
   reason?: Reason;
   log?: Omit<JournalEntry, "version" | "to">;
+  /** What the channel charges for an undo. */
+  feeMinor?: number;
+  /** What is new where the status stays: `to` is then the status that it has. */
+  updated?: { changed: readonly string[]; lateSince?: string };
 }
 
 interface Versions {
@@ -51,20 +31,21 @@ export function moveOn(before: OrderState | null, moves: readonly Move[], atMs: 
   let packed: Partial<Fields> = {};
   for (const move of moves) {
     const from = state;
-    if (from ? !mayGo(from.status, move.to) : move.to !== "received") {
+    if (!isAllowed(from, move)) {
       throw new Error(`an order can't go from ${from?.status ?? "nothing"} to ${move.to}`);
     }
     const fields = nextFields(from, move);
     state = { ...fields, version: (from?.version ?? 0) + 1, updatedAt: at };
-    const patch = patchBetween(packed, fields)!; // of a move, never nothing: the status changes
+    const patch = patchBetween(packed, fields)!; // an update of the doc changes nothing here: JSON leaves it out
     packed = fields;
     if (from) {
       const reason = state.reason ? { reason: state.reason } : {};
       events.push({
-        type: "order.status_changed",
         version: state.version,
         at,
-        data: { from: from.status, to: move.to, ...reason },
+        ...(move.updated
+          ? { type: "order.updated", data: { changed: move.updated.changed, ...reason } }
+          : { type: "order.status_changed", data: { from: from.status, to: move.to, ...reason } }),
         patch,
       });
     } else {
@@ -77,6 +58,7 @@ export function moveOn(before: OrderState | null, moves: readonly Move[], atMs: 
     entries.push({
       version: state.version,
       to: move.to,
+      ...(move.updated ? { updated: move.updated.changed } : {}),
       ...move.log,
       ...(move.reason ? { reason: move.reason } : {}),
     });
@@ -87,28 +69,52 @@ export function moveOn(before: OrderState | null, moves: readonly Move[], atMs: 
 /** What a move changes; version and time stand beside it. */
 type Fields = Omit<OrderState, "version" | "updatedAt">;
 
+function isAllowed(from: OrderState | null, { to, updated }: Move): boolean {
+  if (from === null) return to === "received";
+  return updated ? to === from.status && !isEnd(to) : mayGo(from.status, to);
+}
+
 function nextFields(from: OrderState | null, move: Move): Fields {
   // A reason belongs to what went wrong: it stays from cancelling to cancelled, and goes when the order is on its way again.
-  const keepsReason = ["cancelled", "failed", "stuck", "cancelling", "failing"].includes(move.to);
+  const keepsReason =
+    ["cancelled", "failed", "stuck", "cancelling", "failing"].includes(move.to) ||
+    move.updated !== undefined ||
+    from?.reason?.code === "too_late_to_undo";
   const reason = move.reason ?? (keepsReason ? from?.reason : undefined);
-  return { status: move.to, legs: move.legs ?? from?.legs ?? [], ...(reason ? { reason } : {}) };
+  // A new channel is a new promise, which is not late yet.
+  const lateSince = move.updated?.lateSince ?? (move.to === "reserved" ? undefined : from?.lateSince);
+  return {
+    status: move.to,
+    legs: move.legs ?? from?.legs ?? [],
+    ...(reason ? { reason } : {}),
+    ...(lateSince ? { lateSince } : {}),
+    ...feeOf(from, move),
+  };
+}
+
+/** A fee belongs to a cancellation, and goes with it. */
+function feeOf(from: OrderState | null, { to, feeMinor }: Move): Pick<OrderState, "cancellationFeeMinor"> {
+  if (to !== "cancelling" && to !== "cancelled" && to !== "stuck") return {};
+  const cancellationFeeMinor = feeMinor ?? from?.cancellationFeeMinor ?? 0;
+  return cancellationFeeMinor === 0 ? {} : { cancellationFeeMinor };
 }
 
 /** The change that moves make of an order. */
 export function change(
-  order: Pick<Carried, "doc"> & { state: OrderState | null },
+  order: { state: OrderState | null },
   moves: readonly Move[],
   saga: SagaMemory,
   nowMs: number,
 ): Change {
-  return became(moveOn(order.state, moves, nowMs), order.doc, saga, nowMs);
+  return became(moveOn(order.state, moves, nowMs), saga);
 }
 
 /** The same of versions that are made already. */
-export function became(versions: Versions, doc: OrderDoc, saga: SagaMemory, nowMs: number): Change {
-  const { status, legs } = versions.state;
-  return { ...versions, saga, owned: isInMotion(status), deadlineMs: deadlineOf(status, doc, legs, nowMs) };
-}
+export const became = (versions: Versions, saga: SagaMemory): Change => ({
+  ...versions,
+  saga,
+  owned: isInMotion(versions.state.status),
+});
 
 /** Statuses that a process carries on; in the others an order waits for a report or its deadline. */
 export const isInMotion = (status: OrderStatus): boolean =>

@@ -12,13 +12,15 @@ import type { Metrics } from "../platform/metrics.ts";
 import { repeatEvery } from "../platform/repeat.ts";
 import type { Service } from "../platform/service.ts";
 import type { EventRow } from "../relay/api.ts";
-import type { OrchestrationApi, Submission, SubmitResult } from "./api.ts";
+import type { CancelResult, OrchestrationApi, Submission, SubmitResult } from "./api.ts";
 import type { Carried } from "./carried.ts";
+import { patienceOf } from "./deadlines.ts";
+import { handleDue } from "./due.ts";
 import { createIntake, type Intake } from "./intake.ts";
-import { cancelOrders, handleDue, type IntentDependencies } from "./intents.ts";
+import { cancelOrders, type IntentDependencies } from "./intents.ts";
 import { isInMotion, isSettled } from "./moves.ts";
+import { operateOrders } from "./operate.ts";
 import { type OrderView, viewOf } from "./order.ts";
-import { isEnd } from "./order-state.ts";
 import { createOwners, type Owners } from "./owners.ts";
 import { createReports, type Reports } from "./reports.ts";
 import { createRouting } from "./routing.ts";
@@ -33,7 +35,8 @@ export interface OrchestrationDependencies {
   ids: Ids;
   log: Log;
   metrics: Metrics;
-  config: Pick<Config, "ROUTING_METHOD" | "MAX_BATCH_ORDERS" | "MAX_QUEUED_ORDERS" | "OWNER_LEASE_MS">;
+  config: Pick<Config, "ROUTING_METHOD" | "MAX_BATCH_ORDERS" | "MAX_QUEUED_ORDERS" | "OWNER_LEASE_MS"> &
+    Parameters<typeof patienceOf>[0];
   capacity: Capacity;
   channels: { adapterFor(channel: Channel): ChannelAdapter };
   /** These rows were committed to the outbox: the relay may look (a hint). */
@@ -66,13 +69,19 @@ export class Orchestration implements OrchestrationApi, Service {
   readonly #intake: Intake;
   readonly #reports: Reports;
   readonly #intents: IntentDependencies;
+  readonly #route: ReturnType<typeof createRouting>;
   #stopTimers: (() => void)[] = [];
   #started = false;
 
   constructor(dependencies: OrchestrationDependencies) {
     const { database, clock, ids, log, metrics, config, capacity, channels } = dependencies;
     this.#dependencies = dependencies;
-    this.#store = createOrderStore(database, () => this.#owners.identity(), dependencies.onAppended);
+    this.#store = createOrderStore(
+      database,
+      () => this.#owners.identity(),
+      dependencies.onAppended,
+      patienceOf(config),
+    );
     this.#waiters = createWaiters(clock);
     this.#owners = createOwners({
       database,
@@ -92,6 +101,7 @@ export class Orchestration implements OrchestrationApi, Service {
       nowMs,
       method: config.ROUTING_METHOD,
     });
+    this.#route = route;
     const onOwnerLost = () => this.#owners.lost();
     this.#runner = createSagaRunner({
       saga: fulfillOrder,
@@ -121,6 +131,7 @@ export class Orchestration implements OrchestrationApi, Service {
       store: this.#store,
       clock,
       log,
+      channel: capacity.channelInMemory,
       onWritten: (orders, slots) => this.#carryOn(orders, slots, { asked: true }),
       onDoubt: (orderIds) => clock.after(doubtMs, () => void this.#reload(orderIds)),
       onOwnerLost,
@@ -129,14 +140,14 @@ export class Orchestration implements OrchestrationApi, Service {
   }
 
   async start(): Promise<void> {
-    const { clock, log } = this.#dependencies;
+    const { clock, log, metrics } = this.#dependencies;
     await this.#owners.start();
     const tell = (what: string) => (error: unknown) => log.warn({ error }, what);
     this.#stopTimers = [
       repeatEvery(
         clock,
         dueEveryMs,
-        () => handleDue(this.#intents),
+        () => handleDue({ ...this.#intents, metrics }),
         tell("deadlines could not be looked at; trying again"),
       ),
       repeatEvery(
@@ -217,17 +228,25 @@ export class Orchestration implements OrchestrationApi, Service {
 
   async cancel(...[requests, { waitMs }]: Parameters<OrchestrationApi["cancel"]>) {
     const untilMs = this.#dependencies.clock.nowMs() + waitMs;
-    const results = await cancelOrders(requests, this.#intents);
+    return this.#settle(await cancelOrders(requests, this.#intents), untilMs);
+  }
+
+  async operate(...[requests, { waitMs }]: Parameters<OrchestrationApi["operate"]>) {
+    const untilMs = this.#dependencies.clock.nowMs() + waitMs;
+    return this.#settle(await operateOrders(requests, { ...this.#intents, route: this.#route }), untilMs);
+  }
+
+  /** What was begun is answered once the order rests again, or as it is then. */
+  #settle(
+    results: readonly (CancelResult | { kind: "begun"; order: Carried })[],
+    untilMs: number,
+  ): Promise<readonly CancelResult[]> {
     return Promise.all(
-      results.map(async (result) => {
-        if (result.kind !== "begun") return result;
-        const ended = (latest: OrderView) => isEnd(latest.status) || latest.status === "stuck";
-        const leftMs = untilMs - this.#dependencies.clock.nowMs();
-        return {
-          kind: "order" as const,
-          order: await this.#waiters.wait(show(result.order), ended, leftMs),
-        };
-      }),
+      results.map(async (result) =>
+        result.kind === "begun"
+          ? { kind: "order" as const, order: await this.#untilSettled(show(result.order), untilMs) }
+          : result,
+      ),
     );
   }
 

@@ -1,3 +1,8 @@
+/** What a channel's report makes of an order that was being undone: the food had left, and can't be called back. */
+const leftBeforeUndo = ["dispatched", "delivered", "undelivered"] as const;
+/** The channel will not have its booking cancelled: the promise that was to be undone stands. */
+const keptByChannel = ["confirmed", "preparing", "ready", ...leftBeforeUndo] as const;
+
 /**
  * Every status, where it may go, when it is due and what happens then. Anything that is not in this table is refused.
  * docs/order-states.md is generated from it (`npm run docs`).
@@ -24,49 +29,50 @@ export const orderStates = {
   confirmed: {
     means: "Ours and the channel's word is given to the customer.",
     to: ["preparing", "rerouting", "cancelling", "undelivered"],
-    due: "two hours after the promised window",
-    whenDue: "undelivered: the channel never reported it",
+    due: "when the promised window has passed, and two hours later",
+    whenDue: "said to be late; then undelivered: the channel never reported it",
   },
   preparing: {
     means: "Being cooked or picked.",
-    to: ["ready", "rerouting", "undelivered"],
-    due: "two hours after the promised window",
-    whenDue: "undelivered: the channel never reported more",
+    to: ["ready", "rerouting", "cancelling", "undelivered"],
+    due: "when the promised window has passed, and two hours later",
+    whenDue: "said to be late; then undelivered: the channel never reported more",
   },
   ready: {
     means: "Waiting for its courier.",
-    to: ["dispatched", "rerouting", "undelivered"],
-    due: "two hours after the promised window",
-    whenDue: "undelivered: the channel never reported more",
+    to: ["dispatched", "rerouting", "cancelling", "undelivered"],
+    due: "when the promised window has passed, and two hours later",
+    whenDue: "said to be late; then undelivered: the channel never reported more",
   },
   dispatched: {
     means: "On its way.",
     to: ["delivered", "undelivered"],
-    due: "two hours after the promised window",
-    whenDue: "undelivered: the channel never reported more",
+    due: "when the promised window has passed, and two hours later",
+    whenDue: "said to be late; then undelivered: the channel never reported more",
   },
   rerouting: {
-    means: "It had a channel and lost it; the next is sought.",
-    to: ["reserved", "failing", "cancelling"],
+    means: "It had a channel and lost it, or is made to leave it; the next is sought.",
+    to: ["reserved", "failing", "cancelling", ...keptByChannel],
     due: "when the promise can no longer be kept",
     whenDue: "failing: nothing had room in time",
   },
   cancelling: {
-    means: "Cancelled by someone; what was booked and reserved is being undone.",
-    to: ["cancelled", "stuck"],
+    means:
+      "Cancelled by someone; what was booked and reserved is being undone, unless the channel says that it is too late.",
+    to: ["cancelled", "stuck", ...keptByChannel],
     due: "fifteen minutes after it began",
-    whenDue: "stuck: a channel would not take the cancellation",
+    whenDue: "stuck: a channel did not take the cancellation",
   },
   failing: {
     means: "Can't be fulfilled; what was booked and reserved is being undone.",
-    to: ["failed", "stuck"],
+    to: ["failed", "stuck", ...leftBeforeUndo],
     due: "fifteen minutes after it began",
-    whenDue: "stuck: a channel would not take the cancellation",
+    whenDue: "stuck: a channel did not take the cancellation",
   },
   stuck: {
     means:
-      "An undo failed for good: an alert; the undo is tried again daily until it succeeds or an operator decides.",
-    to: ["cancelling", "failing"],
+      "An undo failed for good: an alert; the undo is tried again daily until it succeeds, an operator decides or the channel reports how it ended.",
+    to: ["cancelling", "failing", "cancelled", "failed", "rerouting", ...leftBeforeUndo],
     due: "a day after it got stuck",
     whenDue: "the undo is tried again, as cancelling or failing",
   },
@@ -79,7 +85,7 @@ export const orderStates = {
 interface StateRow {
   means: string;
   to: readonly string[];
-  /** Its deadline, in words; null at an end. The arithmetic is `deadlineOf` in decide.ts. */
+  /** Its deadline, in words; null at an end. The arithmetic, with the settings that it depends on, is in deadlines.ts. */
   due: string | null;
   whenDue: string | null;
 }

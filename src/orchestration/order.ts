@@ -58,9 +58,13 @@ export interface OrderState {
   status: OrderStatus;
   version: number;
   updatedAt: string;
-  /** Why it is not on its way: set with failing, failed, cancelling, cancelled, rerouting, undelivered, stuck. */
+  /** What went wrong: set with failing, failed, cancelling, cancelled, rerouting, undelivered, stuck, and when it is late. */
   reason?: Reason;
   legs: readonly Leg[];
+  /** What the channel charges for the cancellation; absent: nothing. */
+  cancellationFeeMinor?: number;
+  /** The end of the promised window, once it has passed without delivery. */
+  lateSince?: string;
 }
 
 export interface Reason {
@@ -77,8 +81,11 @@ export type ReasonCode =
   | "refused_by_channels" // three channels, or all that fit, said no
   | "channel_unreachable" // asked and asked, never an answer in time
   | "given_back" // the channel gave the order back after confirming
+  | "late" // the promised window has passed; it is on its way all the same
   | "not_reported" // the channel never reported delivery
   | "not_at_home" // the door stayed shut
+  | "too_late_to_undo" // it was being cancelled, but the food had left
+  | "rerouted_by_operator"
   | "cancelled_by_client"
   | "cancelled_by_operator"
   | "undo_failed";

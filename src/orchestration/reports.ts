@@ -106,7 +106,10 @@ function decideOne(order: Carried | null, { row, by }: Report, nowMs: number): D
       const report: ReportRow = { ...row, outcome: "applied" };
       return {
         write: { decision: decided.decision, by, report },
-        answer: { kind: "applied", detail: `The order is ${decided.decision.base?.state.status}.` },
+        answer: {
+          kind: "applied",
+          detail: `The order is ${(decided.decision.base?.state ?? order.state).status}.`,
+        },
       };
     }
     case "keep":

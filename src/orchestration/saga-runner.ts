@@ -2,8 +2,9 @@ import { type Batcher, createBatcher } from "../platform/batcher.ts";
 import { type Clock, sleep } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
-import { afterDecision, type Carried, type Decision, openAttempt, openAttempts } from "./carried.ts";
-import { decideRefused, decideStuck, decideUndone, decideUnreachable } from "./decide.ts";
+import { afterDecision, type Carried, type Decision, isLeaving, openAttempt } from "./carried.ts";
+import { decideRefused, decideUnreachable } from "./decide.ts";
+import { decideUndone, decideUndoRefused } from "./decide-undo.ts";
 import { isInMotion } from "./moves.ts";
 import type { Reason } from "./order.ts";
 import type { Saga } from "./saga.ts";
@@ -149,7 +150,8 @@ export class SagaRunner {
   /** The order's next piece of work, from the table; null when it is settled. */
   #nextWork({ order, leaving }: Entry): Work | null {
     const { status } = order.state;
-    if (status === "cancelling" || status === "failing" || leaving !== null) return { undo: true };
+    const undoing = status === "cancelling" || status === "failing" || leaving !== null;
+    if (undoing || isLeaving(order)) return { undo: true };
     const attempt = openAttempt(order);
     const type = attempt && order.state.legs[0]?.channel.type;
     const step = this.#dependencies.saga.steps.find(
@@ -274,11 +276,12 @@ export class SagaRunner {
         decideUnreachable(entry.order, entry.leaving, this.#dependencies.world.nowMs()),
       );
     }
-    if (outcome.kind === "refused")
-      return this.#write(entry, decideStuck(entry.order, outcome.detail, this.#dependencies.world.nowMs()));
+    const nowMs = this.#dependencies.world.nowMs();
     return this.#write(
       entry,
-      decideUndone(entry.order, openAttempts(entry.order), this.#dependencies.world.nowMs()),
+      outcome.kind === "refused"
+        ? decideUndoRefused(entry.order, outcome.detail, nowMs)
+        : decideUndone(entry.order, nowMs, outcome.feeMinor),
     );
   }
 
@@ -347,7 +350,13 @@ async function undoSteps(
   for (const step of saga.steps.toReversed()) {
     const answers = await step.undo(remaining, world);
     remaining.forEach((order, index) => {
-      outcomes.set(order, answers[index]!);
+      const answer = answers[index]!;
+      const fee = outcomes.get(order);
+      // What one step's undo costs is not lost with the next one's.
+      outcomes.set(
+        order,
+        fee?.kind === "undone" && answer.kind === "undone" ? { ...fee, ...answer } : answer,
+      );
     });
     remaining = remaining.filter((order) => outcomes.get(order)!.kind === "undone");
   }

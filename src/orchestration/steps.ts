@@ -33,7 +33,7 @@ export type Outcome =
 /** Undoes a step for a set of orders. What the undo of units is worth is written with the commit that records it. */
 export type Undo = (orders: readonly Carried[], world: World) => Promise<readonly UndoOutcome[]>;
 export type UndoOutcome =
-  | { kind: "undone" }
+  | { kind: "undone"; feeMinor?: number } // what the channel says that it charges for it
   | { kind: "refused"; detail: string }
   | { kind: "retry"; afterMs: number; detail: string };
 
@@ -107,6 +107,7 @@ const refused = (channel: Channel, detail: string): Outcome => ({
 });
 
 async function cancelAttempts(order: Carried, world: World): Promise<UndoOutcome> {
+  let feeMinor: number | undefined;
   for (const attempt of openAttempts(order).toReversed()) {
     const channel = world.channel(attempt.channelId);
     if (!channel)
@@ -115,8 +116,9 @@ async function cancelAttempts(order: Carried, world: World): Promise<UndoOutcome
     if (answer!.kind === "refused") return { kind: "refused", detail: `${channel.name}: ${answer!.reason}` };
     if (answer!.kind === "retry") return answer!;
     if (answer!.kind === "unknown") return { kind: "retry", afterMs: 200, detail: answer!.detail };
+    if (answer!.feeMinor !== undefined) feeMinor = (feeMinor ?? 0) + answer!.feeMinor;
   }
-  return { kind: "undone" };
+  return { kind: "undone", ...(feeMinor === undefined ? {} : { feeMinor }) };
 }
 
 const cancelRequest = (order: Carried, { leg, attempt, partner }: AttemptRecord): CancelRequest => ({

@@ -11,6 +11,7 @@ import type { EventRow } from "../relay/api.ts";
 import type { Actor, ChannelCallback, DecisionView, StoredOrder } from "./api.ts";
 import type { AttemptChange, Carried, Change, Decision } from "./carried.ts";
 import * as sql from "./commit-sql.ts";
+import { deadlineOf, type Patience } from "./deadlines.ts";
 import { type OrderDoc, type OrderState, type PersonalData, viewOf } from "./order.ts";
 
 /** The one writer of orders, attempts, order_contacts, idempotency_keys and channel_callbacks. */
@@ -87,11 +88,12 @@ export interface OwnerIdentity {
   readonly epoch: number;
 }
 
-/** `onAppended`: what was surely committed to the outbox. */
+/** `onAppended`: what was surely committed to the outbox. `patience`: what deadlines are stored with each version. */
 export function createOrderStore(
   database: Database,
   owner: () => OwnerIdentity,
   onAppended: (rows: readonly EventRow[]) => void,
+  patience: Patience,
 ): OrderStore {
   const commit = (statement: Statement, columns: readonly unknown[]) => {
     const { id, epoch } = owner();
@@ -99,7 +101,10 @@ export function createOrderStore(
   };
   return {
     async insert(orders) {
-      const [answer] = await commit(sql.insertOrders, [...newOrderColumns(orders), ...takeColumns(orders)]);
+      const [answer] = await commit(sql.insertOrders, [
+        ...newOrderColumns(orders, patience),
+        ...takeColumns(orders),
+      ]);
       const done = committed(answer!, orders.length, "replay" as const, "stored" as const);
       onAppended(appendedRows(orders, done.outcomes));
       return done;
@@ -107,7 +112,7 @@ export function createOrderStore(
     async advance(writes) {
       const reports = writes.flatMap((write, i) => (write.report ? [reportRow(write.report, i)] : []));
       const [answer] = await commit(sql.advanceOrders, [
-        ...writeColumns(writes),
+        ...writeColumns(writes, patience),
         ...takeColumns(writes),
         ...attemptChangeColumns(writes),
         JSON.stringify(reports),
@@ -158,8 +163,8 @@ function appendedRows(
 }
 
 /** The columns of insertColumns, in its order. */
-const newOrderColumns = (rows: readonly NewOrder[]): Buffer[] => [
-  ...commonColumns(rows, (row) => Date.parse(row.order.doc.createdAt)),
+const newOrderColumns = (rows: readonly NewOrder[], patience: Patience): Buffer[] => [
+  ...commonColumns(rows, patience, (row) => Date.parse(row.order.doc.createdAt)),
   intColumn(rows.map((row) => row.order.lane)),
   uuidColumn(rows.map((row) => row.keyHash)),
   uuidColumn(rows.map((row) => row.bodyHash)),
@@ -169,8 +174,8 @@ const newOrderColumns = (rows: readonly NewOrder[]): Buffer[] => [
 ];
 
 /** The columns of advanceColumns, in its order. */
-const writeColumns = (rows: readonly OrderWrite[]): Buffer[] => [
-  ...commonColumns(rows, ({ decision, order }) =>
+const writeColumns = (rows: readonly OrderWrite[], patience: Patience): Buffer[] => [
+  ...commonColumns(rows, patience, ({ decision, order }) =>
     Date.parse(((decision.base ?? decision.granted)?.state ?? order.state).updatedAt),
   ),
   intColumn(rows.map((row) => row.order.state.version)),
@@ -179,26 +184,35 @@ const writeColumns = (rows: readonly OrderWrite[]): Buffer[] => [
 
 type AnyWrite = NewOrder | OrderWrite;
 
-const commonColumns = <Row extends AnyWrite>(rows: readonly Row[], atMs: (row: Row) => number): Buffer[] => [
+const commonColumns = <Row extends AnyWrite>(
+  rows: readonly Row[],
+  patience: Patience,
+  atMs: (row: Row) => number,
+): Buffer[] => [
   textColumn(rows.map((row) => row.order.id)),
   timeColumn(rows.map(atMs)),
   textColumn(rows.map((row) => row.by.actor)),
   textColumn(rows.map((row) => row.by.source)),
   boolColumn(rows.map((row) => row.decision.granted !== null)),
-  ...futureColumns(rows.map((row) => row.decision.base)),
-  ...futureColumns(rows.map((row) => row.decision.granted)),
+  ...futureColumns(rows, "base", patience),
+  ...futureColumns(rows, "granted", patience),
 ];
 
-const futureColumns = (changes: readonly (Change | null)[]): Buffer[] => [
-  intColumn(changes.map((change) => change?.state.version)),
-  textColumn(changes.map((change) => change?.state.status)),
-  boolColumn(changes.map((change) => change?.owned)),
-  timeColumn(changes.map((change) => change?.deadlineMs)),
-  jsonColumn(changes.map((change) => change?.state)),
-  jsonColumn(changes.map((change) => change?.saga)),
-  jsonColumn(changes.map((change) => change?.events)),
-  jsonColumn(changes.map((change) => change?.entries)),
-];
+function futureColumns(rows: readonly AnyWrite[], which: "base" | "granted", patience: Patience): Buffer[] {
+  const changes = rows.map((row): Change | null => row.decision[which]);
+  const due = (change: Change | null, index: number) =>
+    change && deadlineOf(change.state, rows[index]!.order.doc, patience);
+  return [
+    intColumn(changes.map((change) => change?.state.version)),
+    textColumn(changes.map((change) => change?.state.status)),
+    boolColumn(changes.map((change) => change?.owned)),
+    timeColumn(changes.map(due)),
+    jsonColumn(changes.map((change) => change?.state)),
+    jsonColumn(changes.map((change) => change?.saga)),
+    jsonColumn(changes.map((change) => change?.events)),
+    jsonColumn(changes.map((change) => change?.entries)),
+  ];
+}
 
 /** An attempt's part of a row; of takes and of changes each fills what it has. */
 interface AttemptRow extends Pick<AttemptChange, "leg" | "attempt" | "booking" | "bookingRef"> {

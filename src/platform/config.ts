@@ -42,6 +42,20 @@ const schema = Type.Object({
   MAX_BATCH_ORDERS: integer(2_000, 1, 10_000, "orders in one commit at most"),
   MAX_QUEUED_ORDERS: integer(20_000, 1, 1_000_000, "orders waiting for intake at most; beyond it 503"),
   DATABASE_CONNECTIONS: integer(8, 2, 100, "connections to PostgreSQL"),
+  LATE_AFTER_MINUTES: integer(
+    0,
+    0,
+    1_440,
+    "how long after its promised window an order on its way is said to be late",
+  ),
+  REPORTS_WITHIN_MINUTES: integer(
+    120,
+    0,
+    10_080,
+    "how long after its promised window an order whose channel reports no end becomes undelivered",
+  ),
+  UNDO_WITHIN_MINUTES: integer(15, 1, 1_440, "how long an undo is tried before the order is stuck"),
+  STUCK_AGAIN_MINUTES: integer(1_440, 1, 10_080, "how often the undo of a stuck order is tried again"),
   OWNER_LEASE_MS: integer(
     5_000,
     500,

@@ -52,6 +52,18 @@ function orderMetrics(registers: Registry[]) {
       help: "Orders whose undo failed for good",
       registers,
     }),
+    deadlines: new Counter({
+      name: "uoop_deadlines_total",
+      help: "Orders whose deadline came, by the status that they had",
+      labelNames: ["status"],
+      registers,
+    }),
+    lateOrders: new Counter({
+      name: "uoop_orders_late_total",
+      help: "Orders whose promised window passed before they were delivered, by channel",
+      labelNames: ["channel"],
+      registers,
+    }),
     inMotion: new Gauge({
       name: "uoop_orders_in_motion",
       help: "Orders that this process carries",

@@ -50,14 +50,16 @@ const validators = {
 } satisfies Record<EventType, unknown>;
 const orderDoc = alone(`${order.$id}#/$defs/doc`);
 // As packed: version and time are the event's, short forms are made when it is unfolded.
-const part = (name: string) => ({ $ref: `${order.$id}#/$defs/${name}` });
+const notPacked = new Set(["version", "updatedAt", "channel", "bookingRef", "promised", "costMinor"]);
+const stateField = (name: string) => ({ $ref: `${order.$id}#/$defs/state/properties/${name}` });
+const packedNames = Object.keys(order.$defs.state.properties).filter((name) => !notPacked.has(name));
 const orderFields = ajv.compile({
   type: "object",
-  properties: { status: part("status"), reason: part("reason"), legs: { type: "array", items: part("leg") } },
+  properties: Object.fromEntries(packedNames.map((name) => [name, stateField(name)])),
   required: ["status", "legs"],
   additionalProperties: false,
 });
-const orderStatus = ajv.compile(part("status"));
+const orderStatus = ajv.compile(stateField("status"));
 const instant = ajv.compile({ type: "string", format: "date-time" });
 
 /** Whether an event is what its schema says; null, or what is wrong with it in a sentence. */

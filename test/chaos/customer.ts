@@ -74,8 +74,17 @@ export function createCustomer(client: Client, plan: RoundPlan, recordFile: stri
     one.id = order.id;
     answered += 1;
     for (const look of waiting) look();
-    const { cancelAfterMs } = one.planned;
+    const { cancelAfterMs, rerouteAfterMs } = one.planned;
     if (cancelAfterMs !== null) cancels.push(pause(cancelAfterMs).then(() => cancel(one)));
+    if (rerouteAfterMs !== null) cancels.push(pause(rerouteAfterMs).then(() => reroute(one)));
+  }
+
+  /** Whatever comes of it: that the order then still has one booking and one end is seen with all others. */
+  async function reroute(one: Placed): Promise<void> {
+    const body = { reason: "chaos" };
+    const answer = await client.send<OrderView & Problem>("POST", `/v1/orders/${one.id}/reroute`, body);
+    if (answer !== null && ![200, 202, 409, 503].includes(answer.status))
+      wrong.push(`rerouting ${one.id} was answered ${answer.status} ${JSON.stringify(answer.body)}`);
   }
 
   async function cancel(one: Placed): Promise<void> {

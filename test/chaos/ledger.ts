@@ -20,11 +20,11 @@ export async function readLiveBookings(worldUrl: string): Promise<LiveBookings> 
 }
 
 /**
- * A cancellation that reached its channel only after the food had left, because the calls before were lost: the order is stuck, as it
- * should be, and an operator decides.
+ * A cancellation that reached its channel only after the food had left, because the calls before were lost: the order goes on to
+ * the door, as it should, and says why.
  */
 export const leftBeforeCancel = ({ status, reason }: OrderView): boolean =>
-  status === "stuck" && reason?.code === "undo_failed" && (reason.detail ?? "").endsWith(": too_late");
+  status === "undelivered" || (status === "delivered" && reason?.code === "too_late_to_undo");
 
 /** What the channels hold of an order that they should not, or do not hold and should. */
 export interface BookingFault {
@@ -34,8 +34,7 @@ export interface BookingFault {
 }
 
 /**
- * One live booking, that of its channel, for an order that was delivered or left before its cancellation came; none for one that was undone. `isOurs` says
- * whether a channel is a kitchen or store of our own: its staff is not called but hears of a cancellation over the event stream, and
+ * One live booking, that of its channel, for an order that went out; none for one that was undone. `isOurs` says whether a channel is a kitchen or store of our own: its staff is not called but hears of a cancellation over the event stream, and
  * what left the kitchen before it was heard is food wasted, not a booking that somebody holds against us.
  */
 export function judgeBookings(
@@ -44,7 +43,7 @@ export function judgeBookings(
   isOurs: (channelId: string) => boolean,
 ): BookingFault | null {
   const bookings = live.get(order.id) ?? [];
-  const delivered = order.status === "delivered" || leftBeforeCancel(order);
+  const delivered = order.status === "delivered" || order.status === "undelivered";
   const wanted = delivered ? order.legs.map(({ leg, attempt }) => `${order.id}.${leg}.${attempt}`) : [];
   const right =
     bookings.length === wanted.length && wanted.every((key) => bookings.some((one) => one.key === key));

@@ -80,6 +80,7 @@ function behaviour(trouble: number, batch: boolean): BehaviourPatch {
     duplicateCallbackRate: 0.05,
     earlyCallbackRate: 0.05,
     giveBackRate: 0.02,
+    doorShutRate: 0.02,
     batch,
     prepMs: { min: 500, max: 1_500 },
     readyMs: { min: 500, max: 1_500 },

@@ -129,7 +129,7 @@ function judgeOrder(one: Placed, order: OrderView, watcher: Watcher): string[] {
   const wrong: string[] = [];
   const heard = watcher.heard(order.id);
   const tooLate = leftBeforeCancel(order) && one.cancel === "accepted";
-  if (!isEnd(order.status) && !tooLate) wrong.push(`${order.id} has not ended: ${order.status}`);
+  if (!isEnd(order.status)) wrong.push(`${order.id} has not ended: ${order.status}`);
   if (heard?.version !== order.version || heard.status !== order.status) {
     wrong.push(
       `${order.id} is ${order.status} at version ${order.version}; the stream said ${heard?.status} at ${heard?.version}`,

@@ -19,10 +19,7 @@ export interface Watcher extends AsyncDisposable {
   /** What should not have happened: a version skipped, or two that differ. */
   readonly wrong: readonly string[];
   readonly repeats: number;
-  /**
-   * Resolves once each of these orders has ended, or is stuck (where it stays until an operator decides); rejects when no order
-   * moves for so long.
-   */
+  /** Resolves once each of these orders has ended; rejects when no order moves for so long. */
   ended(ids: readonly string[], silenceMs: number): Promise<void>;
 }
 
@@ -87,7 +84,7 @@ export function createWatcher(url: string, authorization: string): Watcher {
 
   const isOpen = (id: string): boolean => {
     const known = orders.get(id);
-    return known === undefined || !(isEnd(known.status) || known.status === "stuck");
+    return known === undefined || !isEnd(known.status);
   };
 
   return {

@@ -79,6 +79,13 @@ const damages: readonly Damage[] = [
     says: [["I3", /^failed, yet leg 1 attempt 1 is pending$/]],
   },
   {
+    what: "an order without a channel that holds units",
+    order: 14,
+    sql: (id) =>
+      `${attempt(id, 1, "cancelled", true)}; update attempts set units = 2 where order_id = '${id}'`,
+    says: [["I4", /^received, yet leg 1 attempt 1 holds units$/]],
+  },
+  {
     what: "a leg with two bookings",
     order: 16,
     sql: (id) => attempt(id, 2, "booked", false),
@@ -124,8 +131,8 @@ const damages: readonly Damage[] = [
   {
     what: "an event that tells of a forbidden transition",
     order: 8,
-    sql: (id) => editEvents(id, '"to" : "cancelled"', '"to" : "delivered"'),
-    says: [["I5", /^version 6: cancelling → delivered$/]],
+    sql: (id) => editEvents(id, '"to" : "cancelled"', '"to" : "reserved"'),
+    says: [["I5", /^version 6: cancelling → reserved$/]],
   },
   {
     what: "a version that the journal lacks",
@@ -137,8 +144,8 @@ const damages: readonly Damage[] = [
     what: "a journal with a forbidden transition",
     order: 13,
     sql: (id) =>
-      `update journal set entries = replace(entries::text, 'cancelled', 'delivered')::json where order_id = '${id}' and version = 6`,
-    says: [["I5", /^version 6: cancelling → delivered$/]],
+      `update journal set entries = replace(entries::text, 'cancelled', 'reserved')::json where order_id = '${id}' and version = 6`,
+    says: [["I5", /^version 6: cancelling → reserved$/]],
   },
   {
     what: "two commits that wrote the same version",

@@ -106,6 +106,13 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
         found.order = { ...found.order, status: "cancelled", version: found.order.version + 2 };
         return { kind: "order", order: found.order };
       }),
+    operate: async (requests) =>
+      requests.map(({ id }) => {
+        const found = world.orders.get(id);
+        return found
+          ? { kind: "order", order: found.order }
+          : { kind: "refused", code: "order_not_found", detail: "no such order" };
+      }),
     callbacks: async (callbacks) =>
       callbacks.map(({ attemptKey }): CallbackResult => {
         const known = world.orders.has(attemptKey.split(".")[0]!);

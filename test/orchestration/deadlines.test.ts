@@ -38,19 +38,28 @@ async function place(
   return result?.kind === "order" ? result.order : assert.fail(JSON.stringify(result));
 }
 
-async function until(id: string, status: string): Promise<OrderView> {
+async function until(id: string, wanted: string | ((view: OrderView) => boolean)): Promise<OrderView> {
+  const holds = typeof wanted === "string" ? (view: OrderView) => view.status === wanted : wanted;
   for (let round = 0; round < 500; round += 1) {
     const [stored] = await world.orchestration.read([id]);
-    if (stored?.order.status === status) return stored.order;
+    if (stored && holds(stored.order)) return stored.order;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  return assert.fail(`${id} never became ${status}: ${JSON.stringify(await world.orchestration.read([id]))}`);
+  return assert.fail(`${id} never became ${wanted}: ${JSON.stringify(await world.orchestration.read([id]))}`);
 }
 
-test("a channel that will not take a cancellation leaves the order stuck, which is an alert and not an end", async () => {
+async function timesLate(channel: string): Promise<number> {
+  const { values } = await world.metrics.lateOrders.get();
+  return values.find(({ labels }) => labels.channel === channel)?.value ?? 0;
+}
+
+test("a channel that will not undo what must be undone leaves the order stuck, which is an alert and not an end", async () => {
   const order = await place("stuck", "external_partner");
   cancelAnswer = { kind: "refused", reason: "the food is made" };
-  await world.orchestration.cancel([{ id: order.id, clientId: null, by }], { waitMs: 2_000 });
+  await world.orchestration.operate(
+    [{ id: order.id, action: "force_cancel", note: "fire in the kitchen", key: null, by }],
+    { waitMs: 2_000 },
+  );
   assert.partialDeepStrictEqual(await until(order.id, "stuck"), { reason: { code: "undo_failed" } });
   // A day later it is tried again, and this time the channel agrees.
   cancelAnswer = { kind: "cancelled" };
@@ -66,6 +75,67 @@ test("an order for a full slot waits for room, and fails when the window ends wi
   aheadMs = Date.parse(window.end) - Date.now() + 1_000;
   const failed = await until(waiting.id, "failed");
   assert.match(failed.reason?.code ?? "", /^(no_capacity|too_late|no_slot)$/);
+  aheadMs = 0;
+});
+
+const afterWindowMs = (ms: number): number => Date.parse(window.end) - Date.now() + ms;
+
+/** What was told of an order beside its status, oldest first. */
+const updates = (id: string) =>
+  world.database.run<{ version: number; data: { changed: string[]; reason: { code: string } } }>(
+    {
+      name: "",
+      text: `select (e ->> 'version')::int as version, e -> 'data' as data from outbox, json_array_elements(events::json) e
+             where subject = $1 and e ->> 'type' = 'order.updated' order by id`,
+    },
+    [id],
+  );
+
+test("a promised window that passes is told once, with its reason, and the order goes on", async () => {
+  const order = await place("late", "external_partner");
+  aheadMs = afterWindowMs(1_000);
+  const late = await until(order.id, (view) => view.lateSince !== undefined);
+  assert.partialDeepStrictEqual(late, {
+    status: "confirmed",
+    lateSince: window.end,
+    reason: { code: "late" },
+  });
+  aheadMs = afterWindowMs(60_000);
+  await world.orchestration.callbacks([
+    {
+      channelId: order.channel!.id,
+      callbackId: "late-1",
+      attemptKey: `${order.id}.1.1`,
+      kind: "delivered",
+      at: new Date().toISOString(),
+      by,
+    },
+  ]);
+  const delivered = await until(order.id, "delivered");
+  assert.strictEqual(delivered.lateSince, window.end);
+  assert.strictEqual(delivered.reason, undefined);
+  assert.deepStrictEqual(await updates(order.id), [
+    { version: late.version, data: { changed: ["lateSince"], reason: late.reason } },
+  ]);
+  assert.strictEqual(await timesLate(order.channel!.id), 1);
+  aheadMs = 0;
+});
+
+test("two thousand windows that end at once are four commits, not two thousand", async () => {
+  const all = Array.from({ length: 2_000 }, (_, index) =>
+    submission(`many-${index}`, { routing: { channelTypes: ["external_partner"] } }),
+  );
+  const placed = await world.orchestration.submit(all, { waitMs: 20_000 });
+  const ids = placed.map((result) =>
+    result.kind === "order" ? result.order.id : assert.fail(result.detail),
+  );
+  aheadMs = afterWindowMs(1_000);
+  for (const id of ids) await until(id, (view) => view.lateSince !== undefined);
+  const text = `select count(distinct xid)::int as commits, count(*)::int as orders from journal
+    where order_id = any ($1) and actor = 'timer'`;
+  const [told] = await world.database.run<{ commits: number; orders: number }>({ name: "", text }, [ids]);
+  assert.strictEqual(told?.orders, 2_000);
+  assert.ok(told.commits <= 6, `${told.commits} commits`);
   aheadMs = 0;
 });
 
@@ -86,6 +156,18 @@ test("a cancellation that a channel can't be reached for is stuck after fifteen 
   const [again] = await world.orchestration.cancel([{ id: order.id, clientId: null, by }], { waitMs: 5_000 });
   assert.partialDeepStrictEqual(again, { kind: "order", order: { status: "cancelled" } });
   aheadMs = 0;
+});
+
+test("deadlines that come while nobody runs, or whoever waited for them died, are the next process's", async () => {
+  const order = await place("while-stopped", "external_partner");
+  await world.orchestration.stop();
+  aheadMs = afterWindowMs(1_000);
+  const heir = await world.another({ exclusive: true });
+  await until(order.id, (view) => view.lateSince !== undefined);
+  aheadMs = afterWindowMs(3 * 3_600_000);
+  await until(order.id, "undelivered");
+  aheadMs = 0;
+  await heir.stop();
 });
 
 test("after all of this every invariant holds", () => assertInvariants(world.database));

@@ -126,13 +126,13 @@ test("a write of an epoch that is over does nothing (I8)", async () => {
     database,
     () => ({ id: owner!.id, epoch: owner!.epoch - 1 }),
     () => undefined,
+    { lateAfterMs: 0, reportsWithinMs: 0, undoWithinMs: 0, stuckAgainMs: 0 },
   );
   const [loaded] = await stale.load([made.order.id]);
   const base = {
     state: { ...loaded!.carried.state, version: 5, status: "cancelling" as const },
     saga: loaded!.carried.saga,
     owned: true,
-    deadlineMs: 0,
     events: [],
     entries: [],
   };

@@ -9,13 +9,14 @@ import { type Clock, systemClock } from "../../src/platform/clock.ts";
 import type { Database } from "../../src/platform/database.ts";
 import { createIds } from "../../src/platform/ids.ts";
 import { createLog } from "../../src/platform/log.ts";
-import { createMetrics } from "../../src/platform/metrics.ts";
+import { createMetrics, type Metrics } from "../../src/platform/metrics.ts";
 import { testDatabase } from "../support/postgres.ts";
 
 /** Orchestration and capacity on a real database, with channels as a test wants them. */
 export interface TestWorld {
   database: Database;
   capacity: Capacity;
+  metrics: Metrics;
   orchestration: Orchestration;
   /** Another process on the same database. */
   another(options?: {
@@ -74,6 +75,10 @@ const config = {
   MAX_BATCH_ORDERS: 2_000,
   MAX_QUEUED_ORDERS: 20_000,
   OWNER_LEASE_MS: 2_000,
+  LATE_AFTER_MINUTES: 0,
+  REPORTS_WITHIN_MINUTES: 120,
+  UNDO_WITHIN_MINUTES: 15,
+  STUCK_AGAIN_MINUTES: 1_440,
 };
 
 /** `adapterFor` stands for the world's side; kitchens are ours and always real. */
@@ -83,7 +88,12 @@ export async function testWorld(
 ): Promise<TestWorld> {
   const { database, close } = await testDatabase();
   const parts = { clock, ids: createIds(), log: createLog("silent"), metrics: createMetrics() };
-  const capacity = createCapacity({ database, ...parts });
+  const capacity = createCapacity({
+    database,
+    ...parts,
+    // Slots that a clock put forward has passed must be there again when it is put back.
+    ...(clock === systemClock ? {} : { refreshMs: 0 }),
+  });
   await capacity.start();
   const orchestrationOn = (exclusive: boolean) =>
     createOrchestration({
@@ -101,6 +111,7 @@ export async function testWorld(
   return {
     database,
     capacity,
+    metrics: parts.metrics,
     orchestration,
     async another({ exclusive = false } = {}) {
       const other = orchestrationOn(exclusive);

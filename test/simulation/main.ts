@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { openVirtualDatabase } from "./database.ts";
-import { runSeed, startMs } from "./world.ts";
+import { startMs } from "./scene.ts";
+import { runSeed } from "./world.ts";
 
 const usage = `Runs the platform in virtual time, one world a seed (docs/reliability.md).
 

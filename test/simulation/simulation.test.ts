@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { openVirtualDatabase } from "./database.ts";
 import { hunt } from "./hunt.ts";
 import { mutants } from "./mutants.ts";
-import { runSeed, startMs } from "./world.ts";
+import { startMs } from "./scene.ts";
+import { runSeed } from "./world.ts";
 
 test("worlds of new seeds: whatever is killed, frozen, lost or late, the invariants hold", async (t) => {
   const first = Math.floor(Math.random() * 1e9);

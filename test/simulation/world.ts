@@ -1,20 +1,16 @@
-import type { Channel, NewChannel } from "../../src/capacity/api.ts";
 import { runCheck } from "../../src/check/check.ts";
-import type { CallbackKind, Submission } from "../../src/orchestration/api.ts";
-import { attemptKey, parseAttemptKey } from "../../src/orchestration/carried.ts";
-import type { OrderView } from "../../src/orchestration/order.ts";
+import { parseAttemptKey } from "../../src/orchestration/carried.ts";
 import { isEnd, type OrderStatus } from "../../src/orchestration/order-state.ts";
 import { sealOnce } from "../../src/orchestration/sealer.ts";
 import { statement } from "../../src/platform/database.ts";
+import { Customers } from "./customers.ts";
 import type { VirtualDatabase } from "./database.ts";
 import { createPartners, type Partners } from "./partners.ts";
 import { createProcess, type Process } from "./process.ts";
 import { createRandom, type Random } from "./random.ts";
+import { busyMs, by, channelOf, hourMs, secondMs, startMs, window } from "./scene.ts";
 import { createSchedule, type Schedule } from "./schedule.ts";
 import { createWire, fair, type Wire } from "./wire.ts";
-
-/** Virtual time begins here, whenever it is run: a seed replays exactly. */
-export const startMs = Date.UTC(2026, 10, 24, 6);
 
 export interface SeedResult {
   seed: number;
@@ -25,17 +21,6 @@ export interface SeedResult {
   orders: number;
   statements: number;
 }
-
-const secondMs = 1_000;
-const hourMs = 3_600_000;
-/** Orders come and things break for this long; then all is healed. */
-const busyMs = 15 * secondMs;
-const deliverFromMs = startMs + hourMs;
-const window = {
-  start: new Date(deliverFromMs).toISOString(),
-  end: new Date(deliverFromMs + 2 * hourMs).toISOString(),
-};
-const by = { actor: "simulation", source: null };
 
 /** One world of one seed: processes, partners and customers, faults, and at its end the verdict. */
 export async function runSeed(seed: number, database: VirtualDatabase): Promise<SeedResult> {
@@ -58,16 +43,11 @@ class World {
   readonly #partners: Partners;
   readonly #history: string[] = [];
   readonly #violations: string[] = [];
-  /** What clients were told: order and the newest version of it. */
-  readonly #told = new Map<string, OrderView>();
-  /** The order that each key made. */
-  readonly #orderOf = new Map<string, string>();
+  readonly #customers: Customers;
   #processes: Process[] = [];
   #named = 0;
   #statements = 0;
   #submitted = 0;
-  /** Questions that are not answered yet. */
-  #asking = 0;
   #ending = false;
 
   constructor(seed: number, database: VirtualDatabase) {
@@ -84,13 +64,14 @@ class World {
         if (writesOrders.has(name)) await this.#assertAtAllTimes(name);
       },
     });
-    this.#partners = createPartners({
+    const common = {
       schedule: this.#schedule,
       random: this.#random,
-      note: (what) => this.#note(what),
-      broken: (what) => this.violate(what),
-      report: (...report) => this.#report(...report),
-    });
+      note: (what: string) => this.#note(what),
+      broken: (what: string) => this.violate(what),
+    };
+    this.#customers = new Customers({ ...common, seed, serving: this.#serving });
+    this.#partners = createPartners({ ...common, report: (...report) => this.#customers.report(...report) });
   }
 
   result(): SeedResult {
@@ -119,7 +100,8 @@ class World {
     await this.#openChannels();
     this.#startProcess();
     await this.#until("both have started", () => this.#serving().length > 1);
-    this.#letCustomersCome();
+    this.#submitted = this.#random.between(5, 25);
+    this.#customers.come(this.#submitted);
     this.#letThingsBreak();
     await this.#schedule.run(startMs + busyMs);
     this.#heal();
@@ -135,6 +117,7 @@ class World {
       await this.#schedule.run(this.#schedule.nowMs + 8 * secondMs);
     }
     this.#ending = true;
+    this.#customers.leave();
     for (const process of this.#processes) process.kill("at the end");
     await this.#schedule.run(this.#schedule.nowMs);
     await this.#judge();
@@ -142,7 +125,7 @@ class World {
 
   /** Nobody is asked anything, no partner is at work, and no order is under way (but those for which there is no room). */
   async #isCalm(): Promise<boolean> {
-    if (this.#asking > 0 || this.#partners.working > 0) return false;
+    if (this.#customers.asking > 0 || this.#partners.working > 0) return false;
     const [row] = await this.#database.database.run<{ moving: boolean }>(
       statement(
         "simulation_moving",
@@ -215,117 +198,6 @@ class World {
     }
   }
 
-  #letCustomersCome(): void {
-    const customers = this.#random.between(5, 25);
-    for (let number = 0; number < customers; number += 1) {
-      const key = `key-${number}`;
-      this.#schedule.in(this.#random.between(0, busyMs * 0.8), () => this.#order(key));
-      // The same client sends it twice, to whichever processes.
-      if (this.#random.chance(0.2))
-        this.#schedule.in(this.#random.between(0, busyMs), () => this.#order(key));
-    }
-    this.#submitted = customers;
-  }
-
-  /** Sends the order until it is answered; clients give up waiting after a while and ask again with the same key. */
-  #order(key: string): void {
-    this.#ask(
-      `order ${key}`,
-      async ({ app }) => {
-        const [result] = await app.orchestration.submit([submissionOf(key, this.#seed)], { waitMs: 2_000 });
-        if (result?.kind === "refused" && (result.code === "unavailable" || result.code === "overloaded"))
-          return null;
-        if (result?.kind === "refused") this.violate(`${key} was refused: ${result.code} ${result.detail}`);
-        return result ?? null;
-      },
-      (result) => {
-        if (result.kind !== "order") return;
-        this.#hear(key, result.order);
-        const { id } = result.order;
-        if ((this.#orderOf.get(key) ?? id) !== id)
-          this.violate(`I6: ${key} made ${this.#orderOf.get(key)} and ${id}`);
-        this.#orderOf.set(key, id);
-        if (this.#random.chance(0.25))
-          this.#schedule.in(this.#random.between(0, 6_000), () => this.#cancel(id));
-        this.#cook(result.order);
-      },
-    );
-  }
-
-  #cancel(id: string): void {
-    this.#ask(
-      `cancel ${id}`,
-      async ({ app }) =>
-        (await app.orchestration.cancel([{ id, clientId: null, by }], { waitMs: 1_000 }))[0] ?? null,
-      (result) => {
-        if (result.kind === "order") this.#hear(`cancel of ${id}`, result.order);
-      },
-    );
-  }
-
-  /** Kitchens report like partners do; some only in part. */
-  #cook({ id, legs }: OrderView): void {
-    const [leg] = legs;
-    if (leg?.channel.type !== "internal_kitchen") return;
-    const key = attemptKey(id, leg.leg, leg.attempt);
-    let afterMs = 0;
-    for (const kind of ["preparing", "ready", "dispatched", "delivered"] as const) {
-      afterMs += this.#random.between(0, 2_000);
-      if (this.#random.chance(0.1)) return;
-      this.#schedule.in(afterMs, () => this.#report(leg.channel.id, key, kind, `${key}-${kind}`));
-    }
-  }
-
-  #hear(what: string, view: OrderView): void {
-    this.#note(`the client hears of ${what}: ${view.id} is ${view.status}, version ${view.version}`);
-    const before = this.#told.get(view.id);
-    if (!before || before.version < view.version) this.#told.set(view.id, view);
-  }
-
-  #report(channelId: string, attemptKey: string, kind: CallbackKind, callbackId: string): void {
-    this.#ask(
-      `report ${callbackId}`,
-      async ({ app }) => {
-        const at = new Date(this.#schedule.nowMs).toISOString();
-        const report = { channelId, callbackId, attemptKey, kind, at, by };
-        return (await app.orchestration.callbacks([report]))[0] ?? null;
-      },
-      (result) => {
-        if (result.kind === "refused") this.violate(`the report ${callbackId} was refused: ${result.detail}`);
-      },
-    );
-  }
-
-  /** Asks any process, and another one when no answer comes; `null` is "try again". */
-  #ask<T>(what: string, request: (process: Process) => Promise<T | null>, heard: (answer: T) => void): void {
-    if (this.#ending) return;
-    let open = true;
-    this.#asking += 1;
-    const close = () => {
-      open = false;
-      this.#asking -= 1;
-    };
-    const again = (why: string) => {
-      if (!open) return;
-      close();
-      this.#note(`${what}: ${why}, again`);
-      this.#schedule.in(this.#random.between(50, 500), () => this.#ask(what, request, heard));
-    };
-    const serving = this.#serving();
-    if (serving.length === 0) return again("nobody serves");
-    const process = this.#random.pick(serving);
-    const give = (answer: T | null) =>
-      this.#schedule.in(this.#random.between(0, 20), () => {
-        // The way back, too, may be cut, and the process may have died after it answered.
-        if (!open || process.dead) return;
-        if (answer === null) return again("not now");
-        close();
-        heard(answer);
-      });
-    request(process).then(give, (error: Error) => again(error.message));
-    this.#schedule.in(5_000, () => again("no answer"));
-  }
-
   #letThingsBreak(): void {
     const random = this.#random;
     const some = (probability: number, most: number) =>
@@ -373,18 +245,10 @@ class World {
     const orders = await database.run<{ id: string; status: OrderStatus; version: number }>(
       statement("", "select id, status, version from orders order by id"),
     );
-    this.#judgeAnswers(new Map(orders.map(({ id, version }) => [id, version])));
+    this.#customers.judge(new Map(orders.map(({ id, version }) => [id, version])));
     for (const { id, status } of orders) this.#judgeOrder(id, status);
     const [left] = await database.run<{ count: number }>(statement("", "select count(*) from outbox"));
     if (left!.count > 0) this.violate(`I5: ${left!.count} rows were never published`);
-  }
-
-  #judgeAnswers(versions: ReadonlyMap<string, number>): void {
-    for (const [id, { version }] of this.#told) {
-      const stored = versions.get(id);
-      if (stored === undefined) this.violate(`I1: ${id} was acknowledged and is not there`);
-      else if (stored < version) this.violate(`I1: ${id} was told at version ${version} and is at ${stored}`);
-    }
   }
 
   #judgeOrder(id: string, status: OrderStatus): void {
@@ -411,36 +275,3 @@ const atAllTimes = statement(
      where o.status in ('failed', 'cancelled') and (t.held or t.booking in ('booked', 'pending'))
    union all select 'I4: two bookings', order_id from attempts where booking = 'booked' group by order_id, leg having count(*) > 1`,
 );
-
-const channelOf = (type: Channel["type"]): NewChannel => ({
-  type,
-  name: type,
-  location: { lat: 25.08, lng: 55.14 },
-  serviceRadiusMeters: 20_000,
-  vehicles: ["bike"],
-  costModel: { currency: "AED", baseMinor: 500, perKmMinor: 100, perUnitMinor: 0 },
-  quality: 0.9,
-  preparationMinutes: 20,
-  bookTimeoutMs: 500,
-  maxConcurrentCalls: 4,
-  ...(type === "external_partner" ? { endpoint: "http://partner.example" } : {}),
-  ...(type === "partner_network"
-    ? { partners: [{ id: "member", name: "Member", endpoint: "http://member.example" }] }
-    : {}),
-});
-
-const submissionOf = (key: string, seed: number): Submission => ({
-  clientId: "cli_simulation",
-  by,
-  keyNamespace: "header",
-  idempotencyKey: key,
-  personal: null,
-  order: {
-    customerId: `cus_${seed}`,
-    currency: "AED",
-    items: [{ sku: "meal-1", quantity: 1 + (key.length % 2), unitPriceMinor: 4_500 }],
-    delivery: { location: { lat: 25.0772, lng: 55.1405 }, window },
-    priority: "standard",
-    metadata: {},
-  },
-});

@@ -23,6 +23,11 @@ const knobs = {
     description: "bookings whose first report comes before their answer",
   }),
   giveBackRate: Type.Unsafe<number>({ ...Rate, description: "bookings given back before they leave" }),
+  doorShutRate: Type.Unsafe<number>({ ...Rate, description: "deliveries that find the door shut" }),
+  cancelFeeMinor: Type.Integer({
+    minimum: 0,
+    description: "what cancelling a booking costs; 0: it says nothing of a fee",
+  }),
   batch: Type.Boolean({ description: "whether batches are taken" }),
   callbacks: Type.Union([Type.Literal("on"), Type.Literal("off"), Type.Literal("manual")], {
     description:
@@ -52,6 +57,8 @@ export const defaultBehaviour: Behaviour = {
   duplicateCallbackRate: 0,
   earlyCallbackRate: 0,
   giveBackRate: 0,
+  doorShutRate: 0,
+  cancelFeeMinor: 0,
   batch: true,
   callbacks: "on",
   prepMs: { min: 500, max: 1_500 },

@@ -71,7 +71,7 @@ export function createCooking(world: {
   async function step(entry: Entry, channel: KnownChannel): Promise<boolean> {
     const next = nextStage(entry);
     if (next) {
-      const kind = givesBack(entry, channel) ? "refused" : next.kind;
+      const kind = whatHappens(entry, channel, next.kind);
       const state = kind === "refused" ? { state: "refused" as const, reason: "given_back" } : {};
       await ledger.write(entry, entry.key, { stage: kind, ...state });
     }
@@ -87,7 +87,8 @@ export function createCooking(world: {
     if (told.kind === "given_up") return false;
     // A signature that does not verify may be put right (PUT /control/channels); nothing else that is final will.
     if (told.kind === "final" && (told.status === 401 || told.status === 0)) return false;
-    const over = told.kind === "final" || kind === "delivered" || kind === "refused";
+    const isEnd = kind === "delivered" || kind === "undelivered" || kind === "refused";
+    const over = told.kind === "final" || isEnd;
     await ledger.write(entry, entry.key, { told: kind, ...(over ? { over } : {}) });
     return !over;
   }
@@ -125,6 +126,12 @@ export function createCooking(world: {
 function nextStage(entry: Entry): (typeof stages)[number] | undefined {
   if (entry.stage !== entry.told) return undefined;
   return stages[stages.findIndex((stage) => stage.kind === entry.stage) + 1];
+}
+
+function whatHappens(entry: Entry, channel: KnownChannel, next: CallbackKind): CallbackKind {
+  if (givesBack(entry, channel)) return "refused";
+  const { doorShutRate } = channel.behaviourOf(entry.partner);
+  return next === "delivered" && doorShutRate > 0 && channel.random() < doorShutRate ? "undelivered" : next;
 }
 
 /** Three chances before it leaves; together they make the rate. */

@@ -11,6 +11,8 @@ export interface Entry extends LedgerEntry {
   own?: boolean;
   /** Until when a hold counts, RFC 3339. */
   expiresAt?: string;
+  /** What its cancellation cost. */
+  feeMinor?: number;
   /** Why it was refused. */
   reason?: string;
   /** What happened to it last in the kitchen or on the road … */
@@ -33,6 +35,8 @@ export interface Circumstances {
   full: boolean;
   /** A reference for a new booking. */
   bookingRef: string;
+  /** What cancelling a booking costs; 0: nothing is said. */
+  cancelFeeMinor: number;
 }
 
 /** Decides one call: idempotent by key, a cancelled key stays cancelled, nothing is taken after `notAfter`. */
@@ -43,7 +47,7 @@ export function judge(entry: Entry | undefined, call: AttemptCall, now: Circumst
     case "book":
       return judgeBook(entry, call, now);
     case "cancel":
-      return judgeCancel(entry, call);
+      return judgeCancel(entry, call, now);
   }
 }
 
@@ -79,16 +83,22 @@ function judgeBook(
   };
 }
 
-function judgeCancel(entry: Entry | undefined, call: AttemptCall & { call: "cancel" }): Verdict {
+function judgeCancel(
+  entry: Entry | undefined,
+  call: AttemptCall & { call: "cancel" },
+  { cancelFeeMinor }: Circumstances,
+): Verdict {
   const { key } = call;
   const answer: Answer = { key, status: "cancelled" };
   if (!entry) return { answer, change: { state: "tombstone" } };
   if (entry.state === "held") return { answer, change: { state: "cancelled" } };
-  if (entry.state !== "booked") return { answer };
+  if (entry.state !== "booked")
+    return { answer: entry.feeMinor === undefined ? answer : { ...answer, feeMinor: entry.feeMinor } };
   if (call.unlessBooked) return { answer: { key, status: "refused", reason: "booked" } };
   if (hasLeft(entry))
     return { answer: { key, status: "refused", reason: "too_late", detail: "it has left" } };
-  return { answer, change: { state: "cancelled" } };
+  const fee = cancelFeeMinor === 0 ? {} : { feeMinor: cancelFeeMinor };
+  return { answer: { ...answer, ...fee }, change: { state: "cancelled", ...fee } };
 }
 
 /** On its way or at the door: it can't be called back. */

@@ -134,7 +134,12 @@ async function settle(request: FastifyRequest, call: AttemptCall, world: World):
   const before = ledger.find(at, call.key);
   const full = channel.random() < behaviour.refuseRate;
   const bookingRef = `B-${(before?.seq ?? ledger.nextSeq).toString(36).toUpperCase()}`;
-  const verdict = judge(before, call, { nowMs: world.clock.nowMs(), full, bookingRef });
+  const verdict = judge(before, call, {
+    nowMs: world.clock.nowMs(),
+    full,
+    bookingRef,
+    cancelFeeMinor: behaviour.cancelFeeMinor,
+  });
   count(channel, `${call.call}.${verdict.answer.status}`);
   if (!verdict.change) return verdict.answer;
   const entry = await ledger.write(at, call.key, verdict.change);
