@@ -12,7 +12,7 @@ test("whatever is killed in the middle of 200 orders, each ends once, booked onc
     orders: 200,
     seed,
     trouble: 0.2,
-    victims: ["main", "group", "postgres"],
+    victims: ["main", "group", "postgres", "frozen"],
     onRound: (report) => t.diagnostic(JSON.stringify({ ...report, wrong: report.wrong.length })),
   });
   assert.deepEqual(wrong, [], `seed ${seed}; data and logs are in ${folder}`);

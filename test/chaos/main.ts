@@ -12,7 +12,9 @@ const usage = `Usage: npm run chaos -- [--rounds 50] [--orders 200] [--seed N] [
   --orders   orders in flight at each
   --seed     repeats the circumstances of an earlier run
   --trouble  share of partner calls that are refused, fail or are never answered
-  --victims  whom the rounds kill, in turn: main (the main process), group (with PostgreSQL), postgres (that alone)`;
+  --victims  whom the rounds hit, in turn: main (the main process), group (with PostgreSQL), postgres (that alone) are
+             killed; frozen (the main process) and frozen-postgres are stopped for up to nine seconds
+  --json     print one JSON object at the end and nothing else`;
 
 function readOptions() {
   const { values } = parseArgs({
@@ -23,6 +25,7 @@ function readOptions() {
       seed: { type: "string", default: String(Date.now() % 1_000_000) },
       trouble: { type: "string", default: "0.2" },
       victims: { type: "string", default: "main,group" },
+      json: { type: "boolean", default: false },
     },
   });
   const number = (name: "rounds" | "orders" | "seed" | "trouble", most: number): number => {
@@ -41,6 +44,7 @@ function readOptions() {
     seed: number("seed", Number.MAX_SAFE_INTEGER),
     trouble: number("trouble", 1),
     victims: named as Victim[],
+    json: values.json,
   };
 }
 
@@ -84,18 +88,22 @@ function shortened(wrong: readonly string[]): readonly string[] {
   return left <= 0 ? wrong : [...wrong.slice(0, maxShown), `… and ${left} more`];
 }
 
-console.log(
+const say = (text: string): void => (options.json ? undefined : console.log(text));
+
+say(
   `${options.rounds} rounds of ${options.orders} orders, ${options.trouble * 100} % of partner calls in trouble, seed ${options.seed}`,
 );
-const report = await runChaos({ ...options, onRound: (round) => console.log(line(round)) });
+const report = await runChaos({ ...options, onRound: (round) => say(line(round)) });
 const total = (of: (round: RoundReport) => number) =>
   report.rounds.reduce((sum, round) => sum + of(round), 0);
 const recoveries = report.rounds.map((round) => round.recoveryMs).toSorted((a, b) => a - b);
-console.log(
+const middle = recoveries[Math.floor(recoveries.length / 2)] ?? 0;
+if (options.json) console.log(JSON.stringify(summary()));
+say(
   [
     `${total((round) => round.kills)} kills, ${report.check.orders} orders in the database`,
     `acknowledged before a kill ${total((round) => round.acknowledged)}, cut off ${total((round) => round.unanswered)}, of them stored ${total((round) => round.replayed)}`,
-    `ready again after ${recoveries[Math.floor(recoveries.length / 2)]} ms in the median, ${recoveries.at(-1)} ms at most`,
+    `ready again after ${middle} ms in the median, ${recoveries.at(-1)} ms at most`,
     `events told again after a resumption: ${report.repeatedEvents}`,
     `uoop check: ${report.check.findings.length} rules, ${report.check.ok ? "all hold" : "BROKEN"}`,
     ...report.check.notes.map((note) => `note: ${note}`),
@@ -104,3 +112,29 @@ console.log(
   ].join("\n"),
 );
 process.exit(report.wrong.length === 0 ? 0 : 1);
+
+/** The rounds as figures: each of `lost` to `eventsOutOfOrder` must be 0. */
+function summary() {
+  const { check, wrong } = report;
+  const broken = (invariant: string) =>
+    check.findings
+      .filter((finding) => finding.invariant === invariant)
+      .reduce((sum, { violationCount }) => sum + violationCount, 0);
+  const said = (pattern: RegExp) => wrong.filter((what) => pattern.test(what)).length;
+  return {
+    rounds: report.rounds.length,
+    kills: total((round) => round.kills),
+    orders: check.orders,
+    acknowledged: total((round) => round.acknowledged),
+    lost: broken("I1"),
+    doubled: broken("I4") + broken("I6"),
+    oversold: broken("I2"),
+    stuck: total((round) => round.ends.stuck ?? 0),
+    eventsMissing: broken("I5"),
+    eventsOutOfOrder: said(/^event stream/),
+    recoveryMsP50: middle,
+    recoveryMsMax: recoveries.at(-1) ?? 0,
+    wrong,
+    seed: options.seed,
+  };
+}

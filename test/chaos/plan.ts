@@ -27,6 +27,8 @@ export interface RoundPlan {
   killAfterMs: number;
   /** A second kill so long after the restart; null: none. */
   killAgainAfterMs: number | null;
+  /** Who is frozen instead of killed is so for this long: some beyond the lease of 5 s. */
+  frozenMs: number;
 }
 
 const hourMs = 3_600_000;
@@ -51,6 +53,7 @@ export function planRound(
     killAfterAnswers: pick(random, { min: 0, max: Math.floor(orders * 0.9) }),
     killAfterMs: pick(random, { min: 0, max: 600 }),
     killAgainAfterMs: random() < killAgainShare ? pick(random, { min: 0, max: 2_500 }) : null,
+    frozenMs: pick(random, { min: 500, max: 9_000 }),
   };
 }
 

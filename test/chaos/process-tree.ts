@@ -60,11 +60,11 @@ export const processesOf = (folder: string): readonly string[] =>
     .filter(({ pid, about }) => pid !== process.pid && about.includes(folder))
     .map(({ pid, about }) => `${pid} ${about.slice(0, 200)}`);
 
-/** SIGKILL, which nothing can catch; one that is gone already is fine. */
-export function killAtOnce(pids: readonly number[]): void {
+/** A signal that nothing can catch; one that is gone already is fine. */
+export function signalAll(pids: readonly number[], signal: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
   for (const pid of pids) {
     try {
-      process.kill(pid, "SIGKILL");
+      process.kill(pid, signal);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
     }

@@ -4,7 +4,8 @@ import { openSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { killAtOnce, processGroup } from "./process-tree.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import { processGroup, signalAll } from "./process-tree.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const main = join(root, "src", "main.ts");
@@ -14,18 +15,18 @@ const startTimeoutMs = 120_000;
 const stopTimeoutMs = 60_000;
 
 /**
- * Whom a kill hits: the main process alone (PostgreSQL lives on), all that it started too, or PostgreSQL alone (the main
- * process lives on).
+ * Whom SIGKILL hits: the main process alone (PostgreSQL lives on), all that it started too, or PostgreSQL alone (the main
+ * process lives on). `frozen` and `frozen-postgres` get SIGSTOP instead, and SIGCONT seconds later.
  */
-export const victims = ["main", "group", "postgres"] as const;
+export const victims = ["main", "group", "postgres", "frozen", "frozen-postgres"] as const;
 export type Victim = (typeof victims)[number];
 
 /** `uoop start` on a data folder, as a user runs it. */
 export interface Platform {
   readonly url: string;
   readonly pid: number;
-  /** SIGKILL; resolves, where the main process is hit, once it is gone. */
-  kill(victim: Victim): Promise<void>;
+  /** Resolves once the main process is gone or, where it lives on, the blow is over; `frozenMs` for those that are frozen. */
+  hit(victim: Victim, frozenMs: number): Promise<{ gone: boolean }>;
   /** Ctrl-C; resolves with the exit code. */
   stop(): Promise<number | null>;
 }
@@ -39,7 +40,7 @@ const children = new Set<ChildProcess>();
 
 /** Ends at once what was started here and still runs. */
 export function killEverything(): void {
-  for (const child of children) if (child.pid !== undefined) killAtOnce(processGroup(child.pid));
+  for (const child of children) if (child.pid !== undefined) signalAll(processGroup(child.pid), "SIGKILL");
 }
 
 // Should this process end before it has tidied up, what it started must not live on.
@@ -73,15 +74,23 @@ export async function startPlatform(settings: PlatformSettings): Promise<Platfor
   return {
     url,
     pid: child.pid!,
-    async kill(victim) {
+    async hit(victim, frozenMs) {
       const [self, ...others] = processGroup(child.pid!);
-      if (victim !== "postgres") killAtOnce([self!]);
-      if (victim !== "main") killAtOnce(others);
+      if (victim === "frozen" || victim === "frozen-postgres") {
+        const frozen = victim === "frozen" ? [self!] : others;
+        signalAll(frozen, "SIGSTOP");
+        await pause(frozenMs);
+        signalAll(frozen, "SIGCONT");
+        return { gone: false };
+      }
+      if (victim !== "postgres") signalAll([self!], "SIGKILL");
+      if (victim !== "main") signalAll(others, "SIGKILL");
       if (victim !== "postgres") await exited;
+      return { gone: victim !== "postgres" };
     },
     async stop() {
       child.kill("SIGINT");
-      const force = setTimeout(() => killAtOnce(processGroup(child.pid!)), stopTimeoutMs);
+      const force = setTimeout(() => signalAll(processGroup(child.pid!), "SIGKILL"), stopTimeoutMs);
       const [code] = await exited;
       clearTimeout(force);
       return code;

@@ -83,11 +83,12 @@ export async function playRound(plan: RoundPlan, scene: Scene): Promise<RoundRep
   };
 }
 
-/** Milliseconds from the kill until the platform says that it is ready. */
-async function killAndRestart({ victim }: RoundPlan, scene: Scene): Promise<number> {
-  const killedMs = Date.now();
-  await scene.platform.kill(victim);
-  if (victim !== "postgres") scene.platform = await startPlatform(scene.settings);
+/** Milliseconds from the kill (or the thaw) until the platform says that it is ready. */
+async function killAndRestart({ victim, frozenMs }: RoundPlan, scene: Scene): Promise<number> {
+  const beganMs = Date.now();
+  const { gone } = await scene.platform.hit(victim, frozenMs);
+  const killedMs = gone ? beganMs : Date.now();
+  if (gone) scene.platform = await startPlatform(scene.settings);
   for (const endMs = killedMs + readyTimeoutMs; ; await pause(20)) {
     const answer = await scene.client.send("GET", "/health/ready");
     if (answer?.status === 200) return Date.now() - killedMs;
