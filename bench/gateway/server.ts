@@ -81,6 +81,7 @@ async function gateway(clients: number): Promise<{ url: string; keys: readonly s
     submit: async (submissions) =>
       submissions.map((submission) => ({ kind: "order", order: confirmed(submission), replayed: false })),
     cancel: unused,
+    change: unused,
     operate: unused,
     callbacks: unused,
     read: unused,

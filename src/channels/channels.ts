@@ -56,7 +56,7 @@ export function createChannels(options: ChannelsOptions): Channels {
           return kitchenAdapter;
         case "external_partner":
           return remember(partners, channel.id, () =>
-            createHttpAdapter(createEndpoint(world, { channelId: channel.id })),
+            createHttpAdapter(createEndpoint(world, { channelId: channel.id }), options.clock),
           );
         case "partner_network":
           return remember(networks, channel.id, () => createNetwork(channel.id));

@@ -130,12 +130,6 @@ const patchShape = strict(
 export type ChannelPatchBody = Static<typeof patchShape>;
 export const channelPatch = component<ChannelPatchBody>("ChannelPatch", patchShape);
 
-export const ifMatchHeaders = Type.Object({
-  "if-match": Type.Optional(
-    Type.String({ maxLength: 64, description: "the ETag that the change was made from" }),
-  ),
-});
-
 /** Every field of Channel: the serializer writes no other (a test compares the types). */
 export const channelShape = Type.Object({
   id: Type.String(),

@@ -19,6 +19,7 @@ import {
 } from "./problems.ts";
 import { createRateLimiter } from "./rate-limit.ts";
 import { callbackRoutes } from "./routes-callbacks.ts";
+import { changeRoutes } from "./routes-change.ts";
 import { channelRoutes } from "./routes-channels.ts";
 import { healthRoutes } from "./routes-health.ts";
 import { operateRoutes } from "./routes-operate.ts";
@@ -134,6 +135,7 @@ async function buildApp(
   for (const add of [
     orderRoutes,
     orderReadRoutes,
+    changeRoutes,
     operateRoutes,
     streamRoutes,
     channelRoutes,

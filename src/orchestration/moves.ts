@@ -90,7 +90,7 @@ function nextState(from: OrderState | null, move: Move, at: string): OrderState 
   // A reason belongs to what went wrong: it stays from cancelling to cancelled, and goes when the order is on its way again.
   const keepsReason =
     ["cancelled", "failed", "stuck", "cancelling", "failing"].includes(move.to) ||
-    move.updated !== undefined ||
+    (move.updated !== undefined && from?.reason?.code !== "change_refused") ||
     from?.reason?.code === "too_late_to_undo";
   const reason = move.reason ?? (keepsReason ? from?.reason : undefined);
   // A new channel is a new promise, which is not late yet.

@@ -106,6 +106,14 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
         found.order = { ...found.order, status: "cancelled", version: found.order.version + 2 };
         return { kind: "order", order: found.order };
       }),
+    change: async (requests) =>
+      requests.map(({ id, clientId, change: { window } }) => {
+        const found = world.orders.get(id);
+        if (!found || (clientId !== null && clientId !== found.clientId))
+          return { kind: "refused", code: "order_not_found", detail: "no such order" };
+        if (window) found.order = { ...found.order, delivery: { ...found.order.delivery, window } };
+        return { kind: "order", order: found.order };
+      }),
     operate: async (requests) =>
       requests.map(({ id }) => {
         const found = world.orders.get(id);
