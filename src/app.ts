@@ -1,7 +1,8 @@
+import { hostname } from "node:os";
 import { createEventLog } from "./bus/event-log.ts";
 import { createEventFeed } from "./bus/feed.ts";
 import { type Capacity, createCapacity } from "./capacity/capacity.ts";
-import { createChannels } from "./channels/channels.ts";
+import { type Channels, createChannels } from "./channels/channels.ts";
 import { createKeys, type Keys } from "./gateway/keys.ts";
 import { createGateway, openApiDocument } from "./gateway/server.ts";
 import type { OrchestrationApi } from "./orchestration/api.ts";
@@ -73,7 +74,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const bus = createEventLog({ database });
   const relay = createRelay({ ...common, bus, holder: ids.create("own", clock.nowMs()) });
   const capacity = createCapacity({ ...common, onCommitted: () => relay.poke() });
-  const channels = createChannels({ clock, log, metrics, secretOf: (id) => capacity.callbackSecret(id) });
+  const channels = channelsOver(capacity, common);
   const orchestration = createOrchestration({
     ...common,
     capacity,
@@ -121,6 +122,25 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     stop: () => stopAll(services),
   };
 }
+
+type Common = Parameters<typeof createCapacity>[0] & { metrics: Metrics; config: Config };
+
+/** Channels whose circuits are noted where channels are kept. */
+const channelsOver = (capacity: Capacity, { clock, log, metrics, config }: Common): Channels =>
+  createChannels({
+    clock,
+    log,
+    metrics,
+    secretOf: (id) => capacity.callbackSecret(id),
+    breaker: {
+      failuresToOpen: config.BREAKER_FAILURES,
+      recoveryMs: config.BREAKER_RECOVERY_MS,
+      monitorMs: config.BREAKER_MONITOR_MS,
+    },
+    onCircuit: (id, partner, detail) =>
+      capacity.noteCircuit(id, partner, detail, { actor: "breaker", source: `${hostname()}:${process.pid}` }),
+    known: () => capacity.network().map(({ channel }) => channel),
+  });
 
 const databaseService = (database: Database): Service => {
   let closed: Promise<void> | undefined;

@@ -155,6 +155,16 @@ export const channelShape = Type.Object({
   maxConcurrentCalls: Type.Integer(),
   status: oneOf(["active", "paused"] as const),
   health: oneOf(["up", "degraded", "down"] as const),
+  openCircuits: Type.Optional(
+    Type.Array(
+      Type.Object({
+        partner: Type.Optional(Type.String({ description: "member of a network" })),
+        since: instant("RFC 3339 UTC"),
+        detail: Type.String({ description: "what its last failure was" }),
+      }),
+      { description: "addresses that are left alone after they failed repeatedly" },
+    ),
+  ),
   version: Type.Integer({ description: "grows with every change; the ETag" }),
   createdAt: instant("RFC 3339 UTC"),
   updatedAt: instant("RFC 3339 UTC"),

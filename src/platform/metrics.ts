@@ -47,6 +47,12 @@ function orderMetrics(registers: Registry[]) {
       buckets: latencySeconds,
       registers,
     }),
+    openCircuits: new Gauge({
+      name: "uoop_channel_circuit_open",
+      help: "1 while this process leaves the channel (or member of a network) alone after failures",
+      labelNames: ["channel", "partner"],
+      registers,
+    }),
     stuckOrders: new Counter({
       name: "uoop_orders_stuck_total",
       help: "Orders whose undo failed for good",

@@ -183,6 +183,7 @@ function fakeCapacity(): CapacityApi {
       found.channel = { ...found.channel, ...patch, version: found.channel.version + 1 };
       return found.channel;
     },
+    noteCircuit: async () => undefined,
     async putCapacity(id, slots: readonly Slot[]) {
       const found = find(id);
       if (slots.some(({ capacity }) => capacity === 0))
