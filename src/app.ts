@@ -19,6 +19,8 @@ import { type Service, startAll, stopAll } from "./platform/service.ts";
 import type { ReadModel } from "./read-model/api.ts";
 import { createProjector } from "./read-model/projector.ts";
 import { createReadModel } from "./read-model/store.ts";
+import { createReconciler } from "./reconciliation/reconciler.ts";
+import { createReconciliationStore } from "./reconciliation/store.ts";
 import { createRelay } from "./relay/relay.ts";
 import { type ServiceName, servicesOf } from "./roles.ts";
 
@@ -83,12 +85,19 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     random,
     exclusive,
   });
+  const reconciliation = createReconciliationStore(database);
+  const compared = { store: reconciliation, channels, orchestration, known: knownTo(capacity) };
+  const reconciler = createReconciler({
+    ...common,
+    ...compared,
+    everySeconds: config.RECONCILE_EVERY_SECONDS,
+  });
   const projector = createProjector({ ...common, bus });
   const readModel = createReadModel({ database });
   const feed = createEventFeed({ ...common, bus });
   const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
-  const api = { ...common, orchestration, capacity, readModel, feed, keys };
+  const api = { ...common, orchestration, capacity, readModel, reconciliation, feed, keys };
   const gateway = createGateway(api);
 
   const all: Record<ServiceName, Service> = {
@@ -101,6 +110,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     sealer,
     feed,
     orchestration,
+    reconciler,
     gateway,
   };
   const services = wanted.map((name) => all[name]);
@@ -139,8 +149,10 @@ const channelsOver = (capacity: Capacity, { clock, log, metrics, config }: Commo
     },
     onCircuit: (id, partner, detail) =>
       capacity.noteCircuit(id, partner, detail, { actor: "breaker", source: `${hostname()}:${process.pid}` }),
-    known: () => capacity.network().map(({ channel }) => channel),
+    known: knownTo(capacity),
   });
+
+const knownTo = (capacity: Capacity) => () => capacity.network().map(({ channel }) => channel);
 
 const databaseService = (database: Database): Service => {
   let closed: Promise<void> | undefined;
