@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { createEventLog } from "./bus/event-log.ts";
 import { createEventFeed } from "./bus/feed.ts";
 import { type Capacity, createCapacity } from "./capacity/capacity.ts";
@@ -18,6 +19,8 @@ import { type Service, startAll, stopAll } from "./platform/service.ts";
 import type { ReadModel } from "./read-model/api.ts";
 import { createProjector } from "./read-model/projector.ts";
 import { createReadModel } from "./read-model/store.ts";
+import { createReconciler } from "./reconciliation/reconciler.ts";
+import { createReconciliationStore } from "./reconciliation/store.ts";
 import { createRelay } from "./relay/relay.ts";
 import { type ServiceName, servicesOf } from "./roles.ts";
 
@@ -74,9 +77,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const bus = createEventLog({ database });
   const relay = createRelay({ ...common, bus, holder: ids.create("own", clock.nowMs()) });
   const capacity = createCapacity({ ...common, onCommitted: () => relay.poke() });
-  const channels =
-    overrides.channels ??
-    createChannels({ clock, log, metrics, secretOf: (id) => capacity.callbackSecret(id) });
+  const channels = overrides.channels ?? channelsOver(capacity, common);
   const orchestration = createOrchestration({
     ...common,
     capacity,
@@ -85,12 +86,19 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     random,
     exclusive,
   });
+  const reconciliation = createReconciliationStore(database);
+  const compared = { store: reconciliation, channels, orchestration, known: knownTo(capacity) };
+  const reconciler = createReconciler({
+    ...common,
+    ...compared,
+    everySeconds: config.RECONCILE_EVERY_SECONDS,
+  });
   const projector = createProjector({ ...common, bus });
   const readModel = createReadModel({ database });
   const feed = createEventFeed({ ...common, bus });
   const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
-  const api = { ...common, orchestration, capacity, readModel, feed, keys };
+  const api = { ...common, orchestration, capacity, readModel, reconciliation, feed, keys };
   const gateway = createGateway(api);
 
   const all: Record<ServiceName, Service> = {
@@ -103,6 +111,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     sealer,
     feed,
     orchestration,
+    reconciler,
     gateway,
   };
   const services = wanted.map((name) => all[name]);
@@ -124,6 +133,27 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     stop: () => stopAll(services),
   };
 }
+
+type Common = Parameters<typeof createCapacity>[0] & { metrics: Metrics; config: Config };
+
+/** Channels whose circuits are noted where channels are kept. */
+const channelsOver = (capacity: Capacity, { clock, log, metrics, config }: Common): Channels =>
+  createChannels({
+    clock,
+    log,
+    metrics,
+    secretOf: (id) => capacity.callbackSecret(id),
+    breaker: {
+      failuresToOpen: config.BREAKER_FAILURES,
+      recoveryMs: config.BREAKER_RECOVERY_MS,
+      monitorMs: config.BREAKER_MONITOR_MS,
+    },
+    onCircuit: (id, partner, detail) =>
+      capacity.noteCircuit(id, partner, detail, { actor: "breaker", source: `${hostname()}:${process.pid}` }),
+    known: knownTo(capacity),
+  });
+
+const knownTo = (capacity: Capacity) => () => capacity.network().map(({ channel }) => channel);
 
 const databaseService = (database: Database): Service => {
   let closed: Promise<void> | undefined;

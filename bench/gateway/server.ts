@@ -73,6 +73,7 @@ async function gateway(clients: number): Promise<{ url: string; keys: readonly s
     submit: async (submissions) =>
       submissions.map((submission) => ({ kind: "order", order: confirmed(submission), replayed: false })),
     cancel: unused,
+    change: unused,
     operate: unused,
     callbacks: unused,
     read: unused,
@@ -86,6 +87,7 @@ async function gateway(clients: number): Promise<{ url: string; keys: readonly s
     orchestration,
     capacity: other,
     readModel: other,
+    reconciliation: other,
     feed: other,
     keys,
     metrics: createMetrics(),

@@ -27,6 +27,16 @@ export interface CancellationRules {
   freeMinutesBefore: number;
 }
 
+/** An address that is left alone after it failed repeatedly. */
+export interface OpenCircuit {
+  /** Which member of a network; absent: the channel itself. */
+  partner?: string;
+  /** RFC 3339. */
+  since: string;
+  /** What its last failure was. */
+  detail: string;
+}
+
 /** The channel as the API shows it. */
 export interface Channel {
   id: string;
@@ -51,12 +61,17 @@ export interface Channel {
   maxConcurrentCalls: number;
   status: "active" | "paused";
   health: "up" | "degraded" | "down";
+  /** Absent when none is open. */
+  openCircuits?: readonly OpenCircuit[];
   version: number;
   createdAt: string;
   updatedAt: string;
 }
 
-export type NewChannel = Omit<Channel, "id" | "status" | "health" | "version" | "createdAt" | "updatedAt">;
+export type NewChannel = Omit<
+  Channel,
+  "id" | "status" | "health" | "openCircuits" | "version" | "createdAt" | "updatedAt"
+>;
 
 /** Capacity of a channel in a time window; units are meals (the sum of an order's item quantities). */
 export interface Slot {
@@ -120,6 +135,13 @@ export interface CapacityApi {
     expectedVersion: number | null,
     by: { actor: string; source: string | null },
   ): Promise<Channel>;
+  /** A circuit opened (`detail`: what failed) or closed (null). Health follows, unless an operator has set it otherwise. */
+  noteCircuit(
+    id: string,
+    partner: string | undefined,
+    detail: string | null,
+    by: { actor: string; source: string | null },
+  ): Promise<void>;
   /**
    * Sets the capacity of these slots (made when new; others stay). Throws `capacity_below_reserved`, naming the slot,
    * `slots_overlap`, `channel_not_found`; then nothing is changed.

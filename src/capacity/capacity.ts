@@ -9,6 +9,7 @@ import type { Service } from "../platform/service.ts";
 import type { PackedEvent } from "../relay/api.ts";
 import { appendEvents } from "../relay/append.ts";
 import type { CapacityApi, Channel, RankedChannel, RankingQuery, Slot, SlotView } from "./api.ts";
+import { afterChange, withCircuit } from "./circuits.ts";
 import { createNetwork, type Network } from "./network.ts";
 import { defaultPolicy, evaluate } from "./ranking.ts";
 import * as store from "./store.ts";
@@ -95,7 +96,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
   };
 }
 
-type Changes = Pick<CapacityApi, "createChannel" | "patchChannel" | "putCapacity">;
+type Changes = Pick<CapacityApi, "createChannel" | "patchChannel" | "noteCircuit" | "putCapacity">;
 
 /** The writers: each change is one transaction with its event and its journal row. */
 function channelChanges(dependencies: CapacityDependencies, network: Network): Changes {
@@ -158,12 +159,12 @@ function channelChanges(dependencies: CapacityDependencies, network: Network): C
             `Channel ${id} is at version ${before.version}, not ${expectedVersion}.`,
           );
         }
-        const channel: Channel = {
+        const channel = afterChange(before, {
           ...before,
           ...patch,
           version: before.version + 1,
           updatedAt: new Date(clock.nowMs()).toISOString(),
-        };
+        });
         await store.updateChannel(tx, channel);
         await tell(
           tx,
@@ -176,6 +177,22 @@ function channelChanges(dependencies: CapacityDependencies, network: Network): C
       });
       await remember(changed);
       return changed;
+    },
+
+    async noteCircuit(id, partner, detail, by) {
+      const changed = await database.transaction(async (tx) => {
+        const before = await store.readChannel(tx, id, { lock: true });
+        const at = new Date(clock.nowMs()).toISOString();
+        const after = before && withCircuit(before, partner, detail, at);
+        if (!after) return null;
+        const channel = { ...after, version: before.version + 1, updatedAt: at };
+        await store.updateChannel(tx, channel);
+        const what = detail === null ? "circuit closed" : "circuit opened";
+        const entry = { what, ...(partner === undefined ? {} : { partner }), ...(detail ? { detail } : {}) };
+        await tell(tx, channel, healthEvent(before, channel, detail ?? undefined), entry, by);
+        return channel;
+      });
+      if (changed) await remember(changed);
     },
 
     async putCapacity(id, slots, by) {
@@ -260,10 +277,15 @@ function refuseBadSlots(
 }
 
 /** Pausing and resuming change what a channel is good for, as its health does: one event type tells of both. */
-function healthEvent(before: Channel, after: Channel): Pick<PackedEvent, "type" | "data"> | null {
+function healthEvent(
+  before: Channel,
+  after: Channel,
+  reason?: string,
+): Pick<PackedEvent, "type" | "data"> | null {
   const was = before.status === "paused" ? "paused" : before.health;
   const is = after.status === "paused" ? "paused" : after.health;
-  return was === is ? null : { type: "channel.health_changed", data: { from: was, to: is } };
+  if (was === is) return null;
+  return { type: "channel.health_changed", data: { from: was, to: is, ...(reason ? { reason } : {}) } };
 }
 
 /** Best first: one unit, somewhere in the slot that holds the instant asked for. */

@@ -43,7 +43,8 @@ export type Exclusion =
   | "cost"
   | "no_slot"
   | "too_late"
-  | "full";
+  | "full"
+  | "down";
 
 /** What cost, time, quality and use of capacity weigh. A penalty of 1 is 10.00 of cost, an hour, or all quality lost. */
 export interface RoutingPolicy {
@@ -85,7 +86,8 @@ export function evaluate(
       nearest = { channel, distanceMeters };
     }
     const found =
-      excludedBy(wish, channel, distanceMeters) ?? findSlot(wish, room, distanceMeters, nowMs, taken);
+      excludedBy(wish, channel, distanceMeters) ??
+      unlessDown(channel, findSlot(wish, room, distanceMeters, nowMs, taken));
     if (typeof found === "string") {
       excluded.set(found, (excluded.get(found) ?? 0) + 1);
       continue;
@@ -96,8 +98,12 @@ export function evaluate(
   return { candidates, excluded, nearest };
 }
 
+/** Who could serve it but can't be reached may yet: nothing else is wrong, so it is worth waiting for. */
+const unlessDown = (channel: Channel, found: Omit<Candidate, "score"> | Exclusion) =>
+  channel.health === "down" && typeof found !== "string" ? "down" : found;
+
 function excludedBy(wish: Wish, channel: Channel, distanceMeters: number): Exclusion | null {
-  if (channel.status !== "active" || channel.health === "down") return "inactive";
+  if (channel.status !== "active") return "inactive";
   if (wish.channelTypes !== null && !wish.channelTypes.includes(channel.type)) return "channel_type";
   if (wish.excluded.includes(channel.id)) return "asked_before";
   if (wish.vehicle !== null && !channel.vehicles.includes(wish.vehicle)) return "vehicle";

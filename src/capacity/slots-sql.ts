@@ -4,7 +4,7 @@
  *
  * Expects the CTEs `cur` (orders that passed their guard: i, takes), `wanted` (i, leg, slot_id, units) and `released`
  * (slot_id, units); gives `decided` (cur and granted) and `slots_now` (slot_id, reserved, sellable).
- * Orders are served in the order of `i`. An order that is refused still counts in `running`: it errs on selling less.
+ * Units may be less than none: an attempt that gives some back. Orders are served in the order of `i`. An order that is refused still counts in `running`: it errs on selling less.
  */
 export const grantUnits = `
 locked as materialized (
@@ -14,11 +14,11 @@ locked as materialized (
   order by a.slot_id
   for update
 ), demand as (
-  select w.i, l.free,
+  select w.i, w.units, l.free,
     sum(w.units) over (partition by w.slot_id order by w.i, w.leg rows unbounded preceding) as running
   from wanted w left join locked l on l.slot_id = w.slot_id
 ), lacking as (
-  select distinct i from demand where free is null or running > free
+  select distinct i from demand where free is null or (running > free and units > 0)
 ), decided as materialized (
   select c.*, c.takes and not exists (select from lacking l where l.i = c.i) as granted from cur c
 ), delta as (

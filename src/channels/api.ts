@@ -31,6 +31,12 @@ export type OfferOutcome =
   | { kind: "retry"; afterMs: number; detail: string }
   | { kind: "unknown"; detail: string };
 
+export type HoldOutcome =
+  | { kind: "held"; partner?: string } // room is kept for a minute; in a network, by this member
+  | { kind: "refused"; reason: string } // also: it takes no holds
+  | { kind: "retry"; afterMs: number; detail: string }
+  | { kind: "unknown"; detail: string };
+
 export type CancelOutcome =
   | { kind: "cancelled"; feeMinor?: number } // feeMinor: what it charges, where it says so; also: never had it, and will refuse it from now on (tombstone)
   | { kind: "refused"; reason: string } // too late to cancel
@@ -54,8 +60,21 @@ export interface ChannelAdapter {
   /** Whether one call may carry several bookings; otherwise orders are asked one call each. */
   readonly batches: boolean;
   offer(channel: Channel, requests: readonly BookingRequest[]): Promise<readonly OfferOutcome[]>;
+  /** Asks to keep room without booking, for an order that moves there (I4). */
+  hold(channel: Channel, requests: readonly BookingRequest[]): Promise<readonly HoldOutcome[]>;
   book(channel: Channel, requests: readonly BookingRequest[]): Promise<readonly BookingOutcome[]>;
   cancel(channel: Channel, requests: readonly CancelRequest[]): Promise<readonly CancelOutcome[]>;
+}
+
+/** What one address says of its bookings: a partner, or a member of a network. Null: it does not say, or can't be reached now. */
+export interface ChannelLedger {
+  readonly partner?: string;
+  /** A page of every key that it has heard of, oldest first; `cursor` null: from the beginning. */
+  list(
+    cursor: string | null,
+    limit: number,
+  ): Promise<{ items: readonly Pick<LedgerEntry, "key" | "state">[]; nextCursor: string | null } | null>;
+  status(key: string): Promise<{ key: string; state: LedgerEntry["state"] | "none" } | null>;
 }
 
 /** What a channel says it holds, for reconciliation and `uoop check --ledger`. */

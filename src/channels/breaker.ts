@@ -10,8 +10,16 @@ import {
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 
-const failuresToOpen = 5;
-const recoveryMs = 30_000;
+/** When a circuit opens, and how it closes again. */
+export interface BreakerSettings {
+  /** Calls that fail in a row. */
+  failuresToOpen: number;
+  /** So long nothing is called; then one call tries. */
+  recoveryMs: number;
+  /** How often circuits that are open are looked at: one that may be tried is tried, whether an order waits for it or not. */
+  monitorMs: number;
+}
+
 /** Calls waiting for one of the channel's connections at most; beyond it the answer is `retry`. */
 const maxWaitingCalls = 10_000;
 const busyRetryMs = 500;
@@ -30,10 +38,17 @@ export interface Guard {
 }
 
 /**
- * One endpoint's circuit breaker and limit of calls at once, kept for the endpoint's life. Opens after 5 failures in a
- * row; 30 s later one call tries, and while it does the others are held back rather than queued behind it.
+ * One endpoint's circuit breaker and limit of calls at once, kept for the endpoint's life. Opens after some failures in a
+ * row; later one call tries, and while it does the others are held back rather than queued behind it. `onChange` is told when it
+ * opens (true) and closes.
  */
-export function createGuard(clock: Clock, log: Log): Guard {
+export function createGuard(
+  clock: Clock,
+  log: Log,
+  settings: BreakerSettings,
+  onChange: (open: boolean) => void,
+): Guard {
+  const { failuresToOpen, recoveryMs } = settings;
   const breaker = circuitBreaker(
     handleWhenResult((result) => (result as { failed?: boolean } | undefined)?.failed === true),
     { halfOpenAfter: recoveryMs, breaker: new ConsecutiveBreaker(failuresToOpen) },
@@ -42,8 +57,12 @@ export function createGuard(clock: Clock, log: Log): Guard {
   breaker.onBreak(() => {
     openUntilMs = clock.nowMs() + recoveryMs;
     log.warn({ recoveryMs }, "channel fails: its circuit is open");
+    onChange(true);
   });
-  breaker.onReset(() => log.info("channel answers again: its circuit is closed"));
+  breaker.onReset(() => {
+    log.info("channel answers again: its circuit is closed");
+    onChange(false);
+  });
 
   let limit = 0;
   let calls = bulkhead(1, 0);

@@ -4,15 +4,21 @@ import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Service } from "../platform/service.ts";
-import type { ChannelAdapter } from "./api.ts";
+import type { ChannelAdapter, ChannelLedger } from "./api.ts";
+import type { BreakerSettings } from "./breaker.ts";
 import { createEndpoint, type Endpoint, type EndpointWorld } from "./endpoint.ts";
-import { createHttpAdapter } from "./http.ts";
+import { createHttpAdapter, settingsOf } from "./http.ts";
 import { kitchenAdapter } from "./kitchen.ts";
+import { ledgerOf } from "./ledger.ts";
+import { createMonitor } from "./monitor.ts";
 import { createNetworkAdapter, type NetworkAdapter } from "./network.ts";
+import type { Addressee } from "./protocol.ts";
 
 export interface Channels extends Service {
   /** The adapter that speaks to this channel: the same one for the channel's life, so its breaker remembers. */
   adapterFor(channel: Channel): ChannelAdapter;
+  /** Each address that can be asked after the channel's bookings; none of our own kitchens and stores. */
+  ledgersOf(channel: Channel): readonly ChannelLedger[];
 }
 
 export interface ChannelsOptions {
@@ -21,6 +27,11 @@ export interface ChannelsOptions {
   metrics: Metrics;
   /** The secret that signs calls to and callbacks from this channel; null when there is no such channel. */
   secretOf(channelId: string): Promise<string | null>;
+  breaker: BreakerSettings;
+  /** A circuit of this process opened (what failed last) or closed (null). */
+  onCircuit(channelId: string, partner: string | undefined, detail: string | null): Promise<void>;
+  /** Channels as they are known, also with circuits that other processes opened. */
+  known(): readonly Channel[];
 }
 
 /** Connections to one host at most; each channel's own limit (`maxConcurrentCalls`) usually comes first. */
@@ -36,16 +47,23 @@ export function createChannels(options: ChannelsOptions): Channels {
     maxResponseSize: maxAnswerBytes,
     connectTimeout: 5_000,
   });
-  const world: EndpointWorld = { ...options, dispatcher };
+  const tell = (to: Addressee, detail: string | null) => {
+    const { metrics, log } = options;
+    metrics.openCircuits.set({ channel: to.channelId, partner: to.partner ?? "" }, detail === null ? 0 : 1);
+    options.onCircuit(to.channelId, to.partner, detail).catch((error: unknown) => {
+      log.warn({ error, channel: to.channelId }, "a circuit changed and could not be told; the monitor will");
+    });
+  };
+  const world: EndpointWorld = { ...options, dispatcher, onCircuit: tell };
+  const endpoints = new Map<string, Endpoint>();
+  const endpointOf = (to: Addressee) =>
+    remember(endpoints, `${to.channelId}/${to.partner ?? ""}`, () => createEndpoint(world, to));
   const partners = new Map<string, ChannelAdapter>();
   const networks = new Map<string, NetworkAdapter>();
 
-  const createNetwork = (channelId: string): NetworkAdapter => {
-    const members = new Map<string, Endpoint>();
-    return createNetworkAdapter(world, (partner) =>
-      remember(members, partner, () => createEndpoint(world, { channelId, partner })),
-    );
-  };
+  const createNetwork = (channelId: string): NetworkAdapter =>
+    createNetworkAdapter(world, (partner) => endpointOf({ channelId, partner }));
+  const monitor = createMonitor({ ...options, endpointOf, onAnswer: (to) => tell(to, null) });
 
   return {
     name: "channels",
@@ -56,14 +74,23 @@ export function createChannels(options: ChannelsOptions): Channels {
           return kitchenAdapter;
         case "external_partner":
           return remember(partners, channel.id, () =>
-            createHttpAdapter(createEndpoint(world, { channelId: channel.id })),
+            createHttpAdapter(endpointOf({ channelId: channel.id }), options.clock),
           );
         case "partner_network":
           return remember(networks, channel.id, () => createNetwork(channel.id));
       }
     },
-    start: () => Promise.resolve(),
+    ledgersOf(channel) {
+      const addresses =
+        channel.partners ?? (channel.endpoint ? [{ id: undefined, endpoint: channel.endpoint }] : []);
+      return addresses.map(({ id, endpoint }) => {
+        const to = { channelId: channel.id, ...(id === undefined ? {} : { partner: id }) };
+        return ledgerOf(endpointOf(to), to, settingsOf(channel, endpoint));
+      });
+    },
+    start: () => monitor.start(),
     async stop() {
+      await monitor.stop();
       await Promise.all([...networks.values()].map((network) => network.drain()));
       if (!dispatcher.closed) await dispatcher.close();
     },

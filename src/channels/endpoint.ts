@@ -3,12 +3,12 @@ import type { Clock } from "../platform/clock.ts";
 import { digest } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
-import { createGuard } from "./breaker.ts";
+import { type BreakerSettings, createGuard } from "./breaker.ts";
 import { createCapabilityCache } from "./capabilities.ts";
 import { type CallOutcome, type Exchange, readBatch, readSingle } from "./outcome.ts";
-import type { Addressee, AttemptCall } from "./protocol.ts";
+import type { Addressee, AttemptCall, ListCall, StatusCall } from "./protocol.ts";
 import { createSigner, type Signer } from "./signature.ts";
-import { send } from "./transport.ts";
+import { type Sent, send } from "./transport.ts";
 
 /** What every endpoint shares. */
 export interface EndpointWorld {
@@ -18,6 +18,9 @@ export interface EndpointWorld {
   metrics: Metrics;
   /** The channel's secret; null when there is none (yet). */
   secretOf(channelId: string): Promise<string | null>;
+  breaker: BreakerSettings;
+  /** A circuit opened (what failed last) or closed (null). */
+  onCircuit(to: Addressee, detail: string | null): void;
 }
 
 /** What may change by a PATCH of the channel, so it comes with each call. */
@@ -33,35 +36,55 @@ export interface Endpoint {
   readonly batches: boolean;
   /** Makes the calls, several in one request where the address takes that; outcomes in input order. Never throws. */
   ask(settings: EndpointSettings, calls: readonly AttemptCall[]): Promise<readonly CallOutcome[]>;
+  /** What it says to a call that changes nothing (status, list); undefined: it does not speak it, or has no answer now. */
+  say(settings: EndpointSettings, call: Question): Promise<unknown>;
+  /** Whether it answers at all; the one try of a circuit that may close again. Asked on behalf of no order. */
+  probe(settings: EndpointSettings): Promise<boolean>;
 }
+
+/** A call that changes nothing, without whom it is for. */
+type Question = Omit<StatusCall, "channelId" | "partner"> | Omit<ListCall, "channelId" | "partner">;
 
 const secretMissingRetryMs = 1_000;
 
 /** Keeps the breaker, the connection limit, the secret and the capabilities of one address for its life. */
 export function createEndpoint(world: EndpointWorld, to: Addressee): Endpoint {
   const log = world.log.child({ channel: to.channelId, ...(to.partner ? { partner: to.partner } : {}) });
-  const guard = createGuard(world.clock, log);
+  let lastFailure = "";
+  const guard = createGuard(world.clock, log, world.breaker, (open) =>
+    world.onCircuit(to, open ? lastFailure : null),
+  );
   const capabilities = createCapabilityCache(world.dispatcher, world.clock);
   const signer = createSignerCache(world, to.channelId);
+
+  /** One signed request; null: it can't be signed, so nothing was sent. */
+  async function post(
+    { url, timeoutMs }: Pick<EndpointSettings, "url" | "timeoutMs">,
+    path: string,
+    payload: object,
+  ): Promise<Sent | null> {
+    const sign = await signer.get();
+    if (!sign) return null;
+    const body = JSON.stringify(payload);
+    return send(world.dispatcher, world.clock, {
+      method: "POST",
+      url: `${withoutSlash(url)}/${path}`,
+      headers: {
+        "content-type": "application/json",
+        ...sign.sign(`msg_${digest(body)}`, world.clock.nowMs(), body),
+      },
+      body,
+      timeoutMs,
+    });
+  }
 
   async function exchange(
     settings: EndpointSettings,
     calls: readonly AttemptCall[],
     as: Form,
   ): Promise<Exchange> {
-    const sign = await signer.get();
-    if (!sign) return notAsked(calls);
-    const body = JSON.stringify(as.payload);
-    const sent = await send(world.dispatcher, world.clock, {
-      method: "POST",
-      url: `${withoutSlash(settings.url)}/${as.path}`,
-      headers: {
-        "content-type": "application/json",
-        ...sign.sign(`msg_${digest(body)}`, world.clock.nowMs(), body),
-      },
-      body,
-      timeoutMs: settings.timeoutMs,
-    });
+    const sent = await post(settings, as.path, as.payload);
+    if (sent === null) return notAsked(calls);
     const result = as.read(sent);
     if (result.unauthorized) signer.forget();
     return result;
@@ -74,7 +97,12 @@ export function createEndpoint(world: EndpointWorld, to: Addressee): Endpoint {
     as: Form,
   ): Promise<Exchange> {
     const startedMs = world.clock.nowMs();
-    const result = await guard.run(settings.maxConcurrentCalls, () => exchange(settings, calls, as));
+    const result = await guard.run(settings.maxConcurrentCalls, async () => {
+      const exchanged = await exchange(settings, calls, as);
+      const [first] = exchanged.outcomes;
+      if (exchanged.failed && first && first.kind !== "answered") lastFailure = first.detail;
+      return exchanged;
+    });
     const done =
       "kind" in result
         ? { outcomes: calls.map(() => ({ ...result, kind: "retry" }) as const), failed: false }
@@ -115,6 +143,26 @@ export function createEndpoint(world: EndpointWorld, to: Addressee): Endpoint {
   }
 
   return {
+    async say({ url, timeoutMs, maxConcurrentCalls }, call) {
+      const said = await guard.run(maxConcurrentCalls, async () => {
+        const sent = await post({ url, timeoutMs }, call.call, { ...call, ...addressOf(to) });
+        const failure = failureOf(sent);
+        if (failure !== null) lastFailure = failure;
+        return { failed: failure !== null, sent };
+      });
+      const { sent } = "sent" in said ? said : { sent: null };
+      return sent?.kind === "response" && sent.status === 200 ? parseJson(sent.body) : undefined;
+    },
+    async probe({ url, timeoutMs, maxConcurrentCalls }) {
+      const probed = await guard.run(maxConcurrentCalls, async () => {
+        const failure = failureOf(
+          await post({ url, timeoutMs }, "status", { ...statusOfNone, ...addressOf(to) }),
+        );
+        if (failure !== null) lastFailure = failure;
+        return { failed: failure !== null };
+      });
+      return !("kind" in probed) && !probed.failed;
+    },
     get batches() {
       return (capabilities.known?.maxBatch ?? 1) > 1;
     },
@@ -130,13 +178,32 @@ export function createEndpoint(world: EndpointWorld, to: Addressee): Endpoint {
   };
 }
 
-type Read = (sent: Awaited<ReturnType<typeof send>>) => Exchange;
+/** Asks after a booking that was never made: harmless, signed as all calls are, and answered by whoever is there. */
+const statusOfNone = { call: "status", key: "ord_00000000000000000000000000.1.1" };
+
+/** Why an address that was probed does not count as well; null: it answers. (404: it does not speak `status`, but is there.) */
+function failureOf(sent: Sent | null): string | null {
+  if (sent === null) return "the channel's secret is not at hand";
+  if (sent.kind !== "response") return sent.detail;
+  const bad = sent.status >= 500 || sent.status === 401 || sent.status === 403;
+  return bad ? `the channel answered ${sent.status}` : null;
+}
+
+type Read = (sent: Sent) => Exchange;
 
 /** How calls are put into a request and read back. */
 interface Form {
   path: string;
   payload: object;
   read: Read;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 const withoutSlash = (url: string): string => (url.endsWith("/") ? url.slice(0, -1) : url);

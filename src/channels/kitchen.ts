@@ -1,4 +1,4 @@
-import type { BookingOutcome, CancelOutcome, ChannelAdapter, OfferOutcome } from "./api.ts";
+import type { BookingOutcome, CancelOutcome, ChannelAdapter, HoldOutcome, OfferOutcome } from "./api.ts";
 
 /** A kitchen's reference for a booking: the end of the order's id and the attempt, short enough to call out. */
 export function kitchenBookingRef(key: string): string {
@@ -15,6 +15,8 @@ export const kitchenAdapter: ChannelAdapter = {
   batches: true,
   offer: async (channel, requests) =>
     requests.map((): OfferOutcome => ({ kind: "accepted", partner: channel.id })),
+  // The units that the order has taken are the room.
+  hold: async (_channel, requests) => requests.map((): HoldOutcome => ({ kind: "held" })),
   book: async (_channel, requests) =>
     requests.map(
       (request): BookingOutcome => ({ kind: "booked", bookingRef: kitchenBookingRef(request.key) }),

@@ -1,7 +1,14 @@
 import type { Channel } from "../capacity/api.ts";
 import { type Clock, sleep, toIso } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
-import type { BookingRequest, CancelOutcome, CancelRequest, ChannelAdapter } from "./api.ts";
+import type {
+  BookingRequest,
+  CancelOutcome,
+  CancelRequest,
+  ChannelAdapter,
+  HoldOutcome,
+  OfferOutcome,
+} from "./api.ts";
 import { type Auction, createAuction } from "./auction.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { settingsOf } from "./http.ts";
@@ -82,18 +89,30 @@ export function createNetworkAdapter(
     withdrawInBackground(channel, lost);
   }
 
+  /** At every member at once; the first that keeps room wins. */
+  async function offer(
+    channel: Channel,
+    requests: readonly BookingRequest[],
+  ): Promise<readonly OfferOutcome[]> {
+    const members = channel.partners ?? [];
+    const auctions = requests.map(() => createAuction(members));
+    for (const member of members) void holdAt(channel, member, requests, auctions);
+    const outcomes = await Promise.all(auctions.map((auction) => auction.outcome));
+    allBatch = members.length > 0 && members.every((member) => endpointOf(member.id).batches);
+    return outcomes;
+  }
+
   return {
     local: false,
     get batches() {
       return allBatch;
     },
-    async offer(channel, requests) {
-      const members = channel.partners ?? [];
-      const auctions = requests.map(() => createAuction(members));
-      for (const member of members) void holdAt(channel, member, requests, auctions);
-      const outcomes = await Promise.all(auctions.map((auction) => auction.outcome));
-      allBatch = members.length > 0 && members.every((member) => endpointOf(member.id).batches);
-      return outcomes;
+    offer,
+    async hold(channel, requests) {
+      const offers = await offer(channel, requests);
+      return offers.map(
+        (one): HoldOutcome => (one.kind === "accepted" ? { kind: "held", partner: one.partner } : one),
+      );
     },
     async book(channel, requests) {
       const outcomes = await askAwarded(channel, requests, ask, (member, request) =>

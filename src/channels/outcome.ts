@@ -1,5 +1,5 @@
 import { Compile } from "typebox/compile";
-import type { BookingOutcome, CancelOutcome } from "./api.ts";
+import type { BookingOutcome, CancelOutcome, HoldOutcome } from "./api.ts";
 import { Answer, type AttemptCall } from "./protocol.ts";
 import type { Sent } from "./transport.ts";
 
@@ -118,6 +118,13 @@ export function toBookingOutcome(outcome: CallOutcome): BookingOutcome {
     ...(answer.costMinor === undefined ? {} : { costMinor: answer.costMinor }),
     ...(answer.promised === undefined ? {} : { promised: answer.promised }),
   };
+}
+
+export function toHoldOutcome(outcome: CallOutcome): HoldOutcome {
+  if (outcome.kind !== "answered") return outcome;
+  return outcome.answer.status === "refused"
+    ? { kind: "refused", reason: reasonOf(outcome.answer) }
+    : { kind: "held" };
 }
 
 export function toCancelOutcome(outcome: CallOutcome): CancelOutcome {

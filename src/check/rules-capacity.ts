@@ -79,6 +79,17 @@ export const bookingRules: RuleSet = {
     },
     {
       invariant: "I4",
+      name: "room is kept for an order only while it moves, or while that is undone",
+      of: "orders",
+      sql: `
+      select o.id as subject, format('%s, yet leg %s attempt %s is %s', o.status, a.leg, a.attempt, a.booking) as what
+      from orders o join attempts a on a.order_id = o.id
+      where o.id > $1 and o.id <= $2 and a.order_id > $1 and a.order_id <= $2 and a.booking in ('holding', 'held')
+        and o.status not in ('cancelling', 'failing', 'stuck')
+        and not (o.status = 'rerouting' and o.saga::json->'move' is not null)`,
+    },
+    {
+      invariant: "I4",
       name: "an order that is confirmed or further has one booked attempt per leg, and it holds its units",
       of: "orders",
       sql: `

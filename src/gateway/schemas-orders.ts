@@ -134,6 +134,27 @@ export const placeHeaders = Type.Object({
   ),
 });
 
+const orderPatchShape = strict(
+  {
+    items: Type.Optional(newOrderFields.items),
+    delivery: Type.Optional(
+      strict(
+        {
+          location: Type.Optional(location),
+          window: Type.Optional(timeWindow),
+          address: Type.Optional(address),
+          contact: Type.Optional(contact),
+          instructions: Type.Optional(instructions),
+        },
+        { minProperties: 1 },
+      ),
+    ),
+  },
+  { minProperties: 1, description: "What to change; each field that is there replaces the one that was" },
+);
+export type OrderPatch = Static<typeof orderPatchShape>;
+export const orderPatch = component<OrderPatch>("OrderPatch", orderPatchShape);
+
 /** Headers and body of what an operator does with an order. */
 export const actHeaders = Type.Object({
   "idempotency-key": Type.Optional(

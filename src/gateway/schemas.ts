@@ -160,6 +160,12 @@ export const event = component<PlatformEvent>(
 export const idParams = Type.Object({ id: Type.String() });
 export type IdParams = Static<typeof idParams>;
 
+export const ifMatchHeaders = Type.Object({
+  "if-match": Type.Optional(
+    Type.String({ maxLength: 64, description: "the ETag that the change was made from" }),
+  ),
+});
+
 export const cursorQuery = {
   cursor: Type.Optional(Type.String({ maxLength: 512, description: "`nextCursor` of the page before" })),
   limit: Type.Integer({ minimum: 1, maximum: 500, default: 50, description: "items on a page at most" }),

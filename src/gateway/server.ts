@@ -19,7 +19,9 @@ import {
 } from "./problems.ts";
 import { createRateLimiter } from "./rate-limit.ts";
 import { callbackRoutes } from "./routes-callbacks.ts";
+import { changeRoutes } from "./routes-change.ts";
 import { channelRoutes } from "./routes-channels.ts";
+import { differenceRoutes } from "./routes-differences.ts";
 import { healthRoutes } from "./routes-health.ts";
 import { operateRoutes } from "./routes-operate.ts";
 import { orderReadRoutes } from "./routes-order-reads.ts";
@@ -134,7 +136,9 @@ async function buildApp(
   for (const add of [
     orderRoutes,
     orderReadRoutes,
+    changeRoutes,
     operateRoutes,
+    differenceRoutes,
     streamRoutes,
     channelRoutes,
     callbackRoutes,

@@ -1,11 +1,11 @@
 import * as currencies from "currency-codes";
-import type { Submission } from "../orchestration/api.ts";
+import type { OrderChange, Submission } from "../orchestration/api.ts";
 import type { PersonalData } from "../orchestration/order.ts";
 import type { Clock } from "../platform/clock.ts";
 import { UoopError } from "../platform/errors.ts";
 import { type Ids, isId } from "../platform/ids.ts";
 import type { Principal } from "./keys.ts";
-import { maxMetadataBytes, maxMetadataDepth, type NewOrder } from "./schemas-orders.ts";
+import { maxMetadataBytes, maxMetadataDepth, type NewOrder, type OrderPatch } from "./schemas-orders.ts";
 import { wrongFields } from "./validation.ts";
 
 /** Who places an order, from where and under which key. */
@@ -50,7 +50,7 @@ export function toSubmission(
       ...(body.externalId === undefined ? {} : { externalId: body.externalId }),
       customerId: body.customerId,
       currency: body.currency,
-      items: body.items.map(({ sku, quantity, unitPriceMinor }) => ({ sku, quantity, unitPriceMinor })),
+      items: itemsOf(body.items),
       delivery: {
         location: { lat: location.lat, lng: location.lng },
         window,
@@ -90,7 +90,26 @@ function routingOf(routing: NewOrder["routing"]): Pick<Submission["order"], "rou
   };
 }
 
-function personalOf({ address, contact, instructions }: NewOrder["delivery"]): PersonalData | null {
+/** A change as orchestration takes it, or the error to answer with. */
+export function toChange({ items, delivery = {} }: OrderPatch): OrderChange | UoopError {
+  const { location, window: given } = delivery;
+  const window = given && { start: toUtc(given.start), end: toUtc(given.end) };
+  if (window && window.end <= window.start) return reversed("/delivery/window/end");
+  const personal = personalOf(delivery);
+  return {
+    ...(items ? { items: itemsOf(items) } : {}),
+    ...(location ? { location: { lat: location.lat, lng: location.lng } } : {}),
+    ...(window ? { window } : {}),
+    ...(personal ? { personal } : {}),
+  };
+}
+
+const itemsOf = (items: NewOrder["items"]) =>
+  items.map(({ sku, quantity, unitPriceMinor }) => ({ sku, quantity, unitPriceMinor }));
+
+type GivenPersonal = Pick<NewOrder["delivery"], "address" | "contact" | "instructions">;
+
+function personalOf({ address, contact, instructions }: GivenPersonal): PersonalData | null {
   if (address === undefined && contact === undefined && instructions === undefined) return null;
   return {
     ...(address === undefined ? {} : { address: addressOf(address) }),

@@ -114,8 +114,9 @@ function answer(
 ): Routed {
   const decision = describe(evaluation, chosen, method, policy);
   if (chosen) return { kind: "route", route: { candidate: chosen, decision } };
-  // Full slots get room again, and so may candidates that others of the batch took.
-  const mayHaveRoomLater = evaluation.candidates.length > 0 || evaluation.excluded.has("full");
+  // Full slots get room again, channels that are down answer again, and so may candidates that others of the batch took.
+  const { candidates, excluded } = evaluation;
+  const mayHaveRoomLater = candidates.length > 0 || excluded.has("full") || excluded.has("down");
   return mayHaveRoomLater ? { kind: "none_now", decision } : { ...never(evaluation), decision };
 }
 

@@ -1,5 +1,5 @@
 import type { ProblemCode, UoopError } from "../platform/errors.ts";
-import type { OrderDoc, OrderView, PersonalData, Priority } from "./order.ts";
+import type { LatLng, LineItem, OrderDoc, OrderView, PersonalData, Priority, Window } from "./order.ts";
 
 /** Who did it and from where: goes to the journal. */
 export interface Actor {
@@ -27,11 +27,37 @@ export type SubmitResult =
 /** Why nothing was done with an order. */
 export interface OrderRefusal {
   kind: "refused";
-  code: "order_not_found" | "transition_refused" | "no_other_channel";
+  code:
+    | "order_not_found"
+    | "transition_refused"
+    | "no_other_channel"
+    | "order_busy"
+    | "change_refused"
+    | "window_in_past"
+    | "version_conflict";
   detail: string;
 }
 
 export type CancelResult = { kind: "order"; order: OrderView } | OrderRefusal;
+
+/** What a client changes of an order; what is absent stays. */
+export interface OrderChange {
+  items?: readonly LineItem[];
+  window?: Window;
+  location?: LatLng;
+  /** Each of its fields that is there replaces the one that was. */
+  personal?: PersonalData;
+}
+
+export interface ChangeRequest {
+  id: string;
+  /** null: any client's order. */
+  clientId: string | null;
+  /** null: whatever version it has. */
+  expectedVersion: number | null;
+  change: OrderChange;
+  by: Actor;
+}
 
 /** `retry`: the undo of a stuck order is tried again. `reroute`: to another channel. `force_cancel`: at any cost. */
 export type OperatorAction = "retry" | "reroute" | "force_cancel";
@@ -81,6 +107,12 @@ export interface OrchestrationApi {
     requests: readonly { id: string; clientId: string | null; by: Actor }[],
     options: { waitMs: number },
   ): Promise<readonly CancelResult[]>;
+  /**
+   * Changes orders before their channels begin to prepare them. Waits up to `waitMs`, for an order that is in motion to be at
+   * rest and for the change to be done: an order that is `rerouting` with the reason `changing` is still on its way there, one at rest with
+   * `change_refused` stands as it was.
+   */
+  change(requests: readonly ChangeRequest[], options: { waitMs: number }): Promise<readonly CancelResult[]>;
   /** Operators' actions (any client's orders); waits up to `waitMs` until the order is not in motion any more. */
   operate(
     requests: readonly OperatorRequest[],

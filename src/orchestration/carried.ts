@@ -18,10 +18,19 @@ export interface SagaMemory {
   undoing?: "cancelling" | "failing";
   /** Set while a promise is being undone at someone's wish: what the order was, and is again if the channel will not undo it. */
   before?: { status: OrderStatus; legs: readonly Leg[] };
+  /** Set while an order moves to a channel (or slot) that can do what it is changed to; `before` stands until it is there. */
+  move?: Moving;
   /** Digests of the newest keys of operators' actions: a repeat changes nothing. */
   acts?: readonly string[];
   /** The last routing that found nobody; a successful one is kept with its attempt. */
   decision?: DecisionView;
+}
+
+/** Where an order moves, and what it is then. (New personal data waits beside the old: it is in no saga.) */
+export interface Moving {
+  doc: OrderDoc;
+  changed: readonly string[];
+  leg: Leg;
 }
 
 /** One try to have a leg fulfilled by a channel, as recorded before the channel is asked. */
@@ -32,7 +41,11 @@ export interface AttemptRecord {
   slotId: string;
   units: number;
   held: boolean;
-  booking: "pending" | "booked" | "refused" | "cancelled";
+  /**
+   * `pending`: may be booked. While an order moves, its new attempt is `holding` (asked to keep room, not to book) and then `held`: the
+   * old booking may be cancelled now; no booking goes out before that is seen (I4).
+   */
+  booking: "holding" | "held" | "pending" | "booked" | "refused" | "cancelled";
   partner?: string | null;
 }
 
@@ -43,6 +56,8 @@ export interface Carried {
   clientId: string;
   doc: OrderDoc;
   personal: PersonalData | null;
+  /** Personal data as it is once the move that is under way succeeds. */
+  nextPersonal?: PersonalData;
   state: OrderState;
   saga: SagaMemory;
   /** As it was read; null: none, or not read since its last change. */
@@ -84,7 +99,8 @@ export interface Take {
   channelId: string;
   slotId: string;
   units: number;
-  booking: "pending" | "booked";
+  /** `adjust`: units (also less) for an attempt that is there. */
+  booking: "holding" | "held" | "pending" | "booked" | "adjust";
   bookingRef: string | null;
   decision: DecisionView;
 }
@@ -105,6 +121,10 @@ export interface Decision {
   granted: Change | null;
   takes: readonly Take[];
   attemptChanges: readonly AttemptChange[];
+  /** The order as asked, where that changes; `nextPersonal` waits for a move to succeed. */
+  doc?: OrderDoc;
+  personal?: PersonalData | null;
+  nextPersonal?: PersonalData;
 }
 
 /** Of a decision that wants no units and touches no attempt. */
@@ -139,6 +159,10 @@ export const openAttempts = (order: Carried): readonly AttemptRecord[] =>
 /** The attempt that the order stands on now. */
 export const openAttempt = (order: Carried): AttemptRecord | undefined => openAttempts(order).at(-1);
 
+/** It moves to another channel or slot, which keeps room until the old booking is cancelled. */
+export const isMoving = ({ state, saga }: Carried): boolean =>
+  state.status === "rerouting" && saga.move !== undefined;
+
 /** Its channel is being left: cancelled until seen cancelled, then the next is sought (I4). */
 export const isLeaving = (order: Carried): boolean =>
   order.state.status === "rerouting" && openAttempt(order) !== undefined;
@@ -158,9 +182,24 @@ export function afterDecision(order: Carried, decision: Decision, granted: boole
       partner: changed.partner,
     };
   });
-  if (granted) {
-    for (const take of decision.takes) attempts.push({ ...take, held: true, partner: null });
-  }
+  if (granted) for (const take of decision.takes) addTake(attempts, take);
   if (!became) return { ...order, attempts };
-  return { ...order, attempts, state: became.state, saga: became.saga, deadlineMs: null };
+  const { doc = order.doc, personal = order.personal, nextPersonal } = decision;
+  const after = {
+    ...order,
+    doc,
+    personal,
+    attempts,
+    state: became.state,
+    saga: became.saga,
+    deadlineMs: null,
+  };
+  return nextPersonal ? { ...after, nextPersonal } : after;
+}
+
+function addTake(attempts: AttemptRecord[], { booking, ...take }: Take): void {
+  if (booking !== "adjust") return void attempts.push({ ...take, booking, held: true, partner: null });
+  const index = attempts.findIndex((one) => one.leg === take.leg && one.attempt === take.attempt);
+  const adjusted = attempts[index]!;
+  attempts[index] = { ...adjusted, units: adjusted.units + take.units };
 }

@@ -97,12 +97,14 @@ changed as materialized (
   from decided d where granted or b_version is not null
 )`;
 
-const consequences = `
+const newAttempts = `
 new_attempts as (
   insert into attempts (order_id, leg, attempt, channel_id, slot_id, units, held, booking, partner, booking_ref, decision, made_at)
   select w.order_id, w.leg, w.attempt, w.channel, w.slot_id, w.units, true, w.booking, w.partner, w.ref, w.decision, w.at
-  from wanted w join changed c on c.i = w.i where c.granted
-), journaled as (
+  from wanted w join changed c on c.i = w.i where c.granted`;
+
+const consequences = `
+journaled as (
   insert into journal (order_id, version, lane, at, actor, source, entries)
   select id, version, lane, at, actor, source, entries from changed where entries is not null
 ), sent as (
@@ -138,7 +140,7 @@ stored as (
   select id, lane, version, status, client_id, case when owned then $1 end, deadline, at, at, doc, state, saga from changed
 ), contacts as (
   insert into order_contacts (order_id, doc) select id, contact from changed where contact is not null
-), ${consequences}${answer}`,
+), ${newAttempts}), ${consequences}${answer}`,
 );
 
 const advanceWants = 3 + advanceColumns.length;
@@ -146,15 +148,17 @@ const advanceChanges = advanceWants + attemptColumns.length;
 const advanceReports = advanceChanges + attemptColumns.length;
 
 /**
- * Orders, the units that they want, changes of their attempts, and reports (JSON: few). A row passes when the order is at
+ * Orders, the units that they want, changes of their attempts, reports and changed documents (JSON: few). A row passes when the order is at
  * the version expected and, unless it is an intent (cancel, report, timer: anyone's), owned by this process (I8).
  */
 export const advanceOrders = statement(
   "orders_advance",
   `with ${orderInput(advanceColumns)},
-cur as materialized (
-  select input.*, o.lane, o.client_id, o.doc
-  from input join orders o on o.id = input.id
+new_docs as materialized (
+  select * from json_to_recordset($${advanceReports + 1}::json) as r(i int, doc text, contact text)
+), cur as materialized (
+  select input.*, o.lane, o.client_id, coalesce(d.doc, o.doc) as doc, d.contact
+  from input join orders o on o.id = input.id left join new_docs d on d.i = input.i
   where o.version = input.expected and (input.intent or o.owner_id = $1) and exists (select from me)
   order by o.id for update of o
 ), ${attemptInput("wanted", advanceWants)}, ${attemptInput("attempt_changes", advanceChanges)},
@@ -171,8 +175,16 @@ changed_attempts as (
 ), ${grantUnits}, ${decidedFutures},
 stored as (
   update orders o set version = c.version, status = c.status, owner_id = case when c.owned then $1 end,
-    deadline_at = c.deadline, updated_at = c.at, state = c.state, saga = c.saga
+    deadline_at = c.deadline, updated_at = c.at, state = c.state, saga = c.saga, doc = c.doc
   from changed c where o.id = c.id
+), contacts as (
+  insert into order_contacts (order_id, doc) select id, contact from changed where contact is not null
+  on conflict (order_id) do update set doc = excluded.doc
+), ${newAttempts} and w.booking <> 'adjust'
+), adjusted as (
+  update attempts a set units = a.units + w.units
+  from wanted w join changed c on c.i = w.i
+  where c.granted and w.booking = 'adjust' and a.order_id = w.order_id and a.leg = w.leg and a.attempt = w.attempt
 ), reported as (
   insert into channel_callbacks (channel_id, callback_id, order_id, leg, attempt, kind, doc, outcome)
   select r.channel, r.callback, r.order_id, r.leg, r.attempt, r.kind, r.doc, r.outcome

@@ -1,7 +1,7 @@
 import type { CallbackKind, ChannelCallback } from "./api.ts";
 import { type AttemptRecord, type Carried, type Decision, isLeaving, noUnits, unchanged } from "./carried.ts";
 import { decideRefused } from "./decide.ts";
-import { closed, endOf, legsOf } from "./decide-undo.ts";
+import { closed, endOf, keptRoom, legsOf } from "./decide-undo.ts";
 import { change, isInMotion } from "./moves.ts";
 import type { Reason } from "./order.ts";
 import { fulfillmentWay, mayGo, type OrderStatus } from "./order-state.ts";
@@ -32,7 +32,8 @@ export function decideReport(
   if (attempt.booking === "pending" && status === "reserved") {
     return { kind: "keep", detail: "Kept until the booking's own answer is there." };
   }
-  if (attempt.held && isBeingUndone(order)) return decideWhileUndone(order, attempt, report, nowMs);
+  if (attempt.held && isFirm(attempt) && isBeingUndone(order))
+    return decideWhileUndone(order, attempt, report, nowMs);
   if (attempt.booking !== "booked" || (isInMotion(status) && status !== "booked")) {
     return { kind: "ignore", detail: `The attempt is superseded (${attempt.booking}, order ${status}).` };
   }
@@ -40,6 +41,8 @@ export function decideReport(
   if (report.kind === "undelivered") return decideUndelivered(order, report, nowMs);
   return decideProgress(order, report.kind, report.at, nowMs);
 }
+
+const isFirm = ({ booking }: AttemptRecord): boolean => booking === "pending" || booking === "booked";
 
 const isBeingUndone = (order: Carried): boolean =>
   ["cancelling", "failing", "stuck"].includes(order.state.status) || isLeaving(order);
@@ -67,8 +70,12 @@ function decideWhileUndone(
     const base = goesOn ? null : change(order, moves, order.saga, nowMs);
     return { kind: "apply", decision: { ...noUnits, base, attemptChanges } };
   }
-  const { before: _stands, undoing: _undone, ...saga } = order.saga;
-  const attemptChanges = [{ ...unchanged(attempt), booking: "booked" as const }];
+  const { before: _stands, undoing: _undone, move: _moved, ...saga } = order.saga;
+  // Room that another channel keeps for it ends by itself there.
+  const attemptChanges = [
+    { ...unchanged(attempt), booking: "booked" as const },
+    ...closed(keptRoom(order), "cancelled"),
+  ];
   const reason = kind === "undelivered" ? notAtHome(report.reason) : tooLateToUndo;
   const base = change(order, [{ to: kind, legs: legsOf(order), reason, log }], saga, nowMs);
   return { kind: "apply", decision: { ...noUnits, base, attemptChanges } };

@@ -21,7 +21,7 @@ export function decideUndo(
   nowMs: number,
   { feeMinor = 0, ...log }: { note?: string; feeMinor?: number } = {},
 ): Decision {
-  const { before: _given, ...saga } = order.saga;
+  const { before: _given, move: _moved, ...saga } = order.saga;
   const move = { to, reason, log, legs: legsOf(order), feeMinor };
   return { ...noUnits, base: change(order, [move], { ...saga, undoing: to }, nowMs) };
 }
@@ -29,9 +29,10 @@ export function decideUndo(
 /** A cancel by the channel's rules (cancellation.ts): where the channel refuses, what it promised stands. */
 export function decideCancel(order: Carried, reason: Reason, feeMinor: number, nowMs: number): Decision {
   const { status, legs } = order.state;
-  const { before: leaving, ...saga } = order.saga;
+  const { before: leaving, move: _moved, ...saga } = order.saga;
   const promised = status === "confirmed" || status === "preparing" || status === "ready";
-  const before = promised ? { status, legs } : isLeaving(order) ? leaving : undefined;
+  const stands = isLeaving(order) && leaving?.status !== "reserved" ? leaving : undefined;
+  const before = promised ? { status, legs } : stands;
   const remembered = { ...saga, undoing: "cancelling" as const, ...(before ? { before } : {}) };
   const move = { to: "cancelling" as const, reason, legs: legsOf(order), feeMinor };
   return { ...noUnits, base: change(order, [move], remembered, nowMs) };
@@ -70,13 +71,19 @@ export function decideUndoRefused(order: Carried, detail: string, nowMs: number)
   if (!before || !mayStand) return decideStuck(order, detail, nowMs);
   const reason: Reason = { code: "too_late_to_undo", detail };
   const move = { to: before.status, legs: before.legs, reason, log: { outcome: "kept" } };
-  return { ...noUnits, base: change(order, [move], saga, nowMs) };
+  // Where it was to move to was cancelled first: newest first.
+  const attemptChanges = closed(keptRoom(order), "cancelled");
+  return { ...noUnits, base: change(order, [move], saga, nowMs), attemptChanges };
 }
 
 export function decideStuck(order: Carried, detail: string, nowMs: number): Decision {
   const moves = [{ to: "stuck" as const, reason: { code: "undo_failed" as const, detail } }];
   return { ...noUnits, base: change(order, moves, order.saga, nowMs) };
 }
+
+/** Attempts that only keep room for a move: no booking of theirs was ever sent. */
+export const keptRoom = (order: Carried): readonly AttemptRecord[] =>
+  openAttempts(order).filter(({ booking }) => booking === "holding" || booking === "held");
 
 /** Attempts that are over: their units go back. */
 export const closed = (

@@ -108,7 +108,8 @@ function reserved(
   return { granted, takes: [take], attemptChanges: [] };
 }
 
-function legOf(candidate: Candidate, attempt: number): Leg {
+/** The leg that a candidate is for an order. */
+export function legOf(candidate: Candidate, attempt: number): Leg {
   const { channel, slot } = candidate;
   const window = (startMs: number, endMs: number) => ({
     start: new Date(startMs).toISOString(),
@@ -124,7 +125,10 @@ function legOf(candidate: Candidate, attempt: number): Leg {
   };
 }
 
-const bookedAndConfirmed = (legs: readonly Leg[], log: Omit<JournalEntry, "version" | "to">): Move[] => [
+export const bookedAndConfirmed = (
+  legs: readonly Leg[],
+  log: Omit<JournalEntry, "version" | "to">,
+): Move[] => [
   { to: "booked", legs, log: { ...log, step: "book" } },
   { to: "confirmed", log: { step: "confirm", outcome: "done" } },
 ];

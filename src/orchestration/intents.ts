@@ -28,7 +28,12 @@ const maxRounds = 20;
 
 /** What an intent decides for an order as it now is: a write, or an answer without one. */
 export type Decided<Answer> =
-  | { write: Omit<OrderWrite, "order" | "intent">; answer: Answer }
+  | {
+      write: Omit<OrderWrite, "order" | "intent">;
+      answer: Answer;
+      /** The answer when the units that the decision wants are not there (and nothing is written). */
+      ungranted?: Answer;
+    }
   | { answer: Answer };
 
 /**
@@ -60,7 +65,7 @@ async function intendOnce<Answer>(
 ): Promise<number[]> {
   const loaded = await store.load([...new Set(open.map((index) => ids[index]!))]);
   const byId = new Map(loaded.flatMap((one) => (one ? [[one.carried.id, one.carried] as const] : [])));
-  const writes: { index: number; write: OrderWrite; answer: Answer }[] = [];
+  const writes: { index: number; write: OrderWrite; answer: Answer; ungranted: Answer }[] = [];
   const next: number[] = [];
   const writing = new Set<string>();
   for (const index of open) {
@@ -71,7 +76,8 @@ async function intendOnce<Answer>(
     }
     const decided = decide(order, index);
     if (order && "write" in decided) {
-      writes.push({ index, write: { order, intent: true, ...decided.write }, answer: decided.answer });
+      const { write, answer, ungranted = answer } = decided;
+      writes.push({ index, write: { order, intent: true, ...write }, answer, ungranted });
       writing.add(order.id);
     } else {
       results[index] = { answer: decided.answer, order };
@@ -86,14 +92,16 @@ async function intendOnce<Answer>(
     });
   if (!owner) onOwnerLost();
   const written: Carried[] = [];
-  writes.forEach(({ index, write, answer }, position) => {
-    if (outcomes[position] === "lost") {
+  writes.forEach(({ index, write, answer, ungranted }, position) => {
+    const outcome = outcomes[position]!;
+    if (outcome === "lost") {
       next.push(index);
       return;
     }
-    const order = afterDecision(write.order, write.decision, false);
-    if (write.decision.base) written.push(order);
-    results[index] = { answer, order };
+    const { base, granted } = write.decision;
+    const order = afterDecision(write.order, write.decision, outcome === "granted");
+    if (outcome === "granted" || base) written.push(order);
+    results[index] = { answer: granted && outcome !== "granted" ? ungranted : answer, order };
   });
   onWritten(written, slots);
   return next;

@@ -78,7 +78,7 @@ function nextFields(from: OrderState | null, move: Move): Fields {
   // A reason belongs to what went wrong: it stays from cancelling to cancelled, and goes when the order is on its way again.
   const keepsReason =
     ["cancelled", "failed", "stuck", "cancelling", "failing"].includes(move.to) ||
-    move.updated !== undefined ||
+    (move.updated !== undefined && from?.reason?.code !== "change_refused") ||
     from?.reason?.code === "too_late_to_undo";
   const reason = move.reason ?? (keepsReason ? from?.reason : undefined);
   // A new channel is a new promise, which is not late yet.

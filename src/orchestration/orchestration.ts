@@ -14,6 +14,7 @@ import type { Service } from "../platform/service.ts";
 import type { EventRow } from "../relay/api.ts";
 import type { CancelResult, OrchestrationApi, Submission, SubmitResult } from "./api.ts";
 import type { Carried } from "./carried.ts";
+import { changeOrders, whetherChanged } from "./change-order.ts";
 import { patienceOf } from "./deadlines.ts";
 import { handleDue } from "./due.ts";
 import { createIntake, type Intake } from "./intake.ts";
@@ -23,8 +24,8 @@ import { operateOrders } from "./operate.ts";
 import { type OrderView, viewOf } from "./order.ts";
 import { createOwners, type Owners } from "./owners.ts";
 import { createReports, type Reports } from "./reports.ts";
-import { createRouting } from "./routing.ts";
-import { fulfillOrder } from "./saga.ts";
+import { createRouting, ownRoom } from "./routing.ts";
+import { fulfillOrder, moveOrder } from "./saga.ts";
 import { createSagaRunner, type SagaRunner } from "./saga-runner.ts";
 import { type Committed, createOrderStore, type OrderStore } from "./store.ts";
 import { createWaiters, type Waiters } from "./waiters.ts";
@@ -105,6 +106,7 @@ export class Orchestration implements OrchestrationApi, Service {
     const onOwnerLost = () => this.#owners.lost();
     this.#runner = createSagaRunner({
       saga: fulfillOrder,
+      moving: moveOrder,
       world: { nowMs, route, channel: capacity.channelInMemory, adapterFor: channels.adapterFor },
       store: this.#store,
       clock,
@@ -230,6 +232,23 @@ export class Orchestration implements OrchestrationApi, Service {
     const untilMs = this.#dependencies.clock.nowMs() + waitMs;
     return this.#settle(await cancelOrders(requests, this.#intents), untilMs);
   }
+
+  async change(...[requests, { waitMs }]: Parameters<OrchestrationApi["change"]>) {
+    const untilMs = this.#dependencies.clock.nowMs() + waitMs;
+    const dependencies = {
+      ...this.#intents,
+      routeChange: this.#routeChange,
+      isOurs: (type: string) => !isOutside(type),
+    };
+    const begun = await changeOrders(requests, untilMs, dependencies);
+    const settled = await this.#settle(begun, untilMs);
+    return settled.map((result, index) => whetherChanged(begun[index]!, result));
+  }
+
+  #routeChange = (order: Carried, where: "stay" | "anywhere") => {
+    const network = this.#dependencies.capacity.network();
+    return this.#route([order], where === "stay" ? ownRoom(order, network) : network)[0]!;
+  };
 
   async operate(...[requests, { waitMs }]: Parameters<OrchestrationApi["operate"]>) {
     const untilMs = this.#dependencies.clock.nowMs() + waitMs;

@@ -85,6 +85,8 @@ export type ReasonCode =
   | "not_reported" // the channel never reported delivery
   | "not_at_home" // the door stayed shut
   | "too_late_to_undo" // it was being cancelled, but the food had left
+  | "changing" // it moves to where the change can be done; until then it stands as it was
+  | "change_refused" // it stands as it was
   | "rerouted_by_operator"
   | "cancelled_by_client"
   | "cancelled_by_operator"

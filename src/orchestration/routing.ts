@@ -1,4 +1,4 @@
-import type { CapacityApi, Channel } from "../capacity/api.ts";
+import type { CapacityApi, Channel, ChannelRoom } from "../capacity/api.ts";
 import { defaultPolicy, type Wish } from "../capacity/ranking.ts";
 import type { ChannelAdapter } from "../channels/api.ts";
 import { kitchenBookingRef } from "../channels/kitchen.ts";
@@ -21,14 +21,36 @@ export function createRouting({
   adapterFor,
   nowMs,
   method,
-}: RoutingDependencies): (orders: readonly Routable[]) => readonly RoutedFor[] {
+}: RoutingDependencies): (
+  orders: readonly Routable[],
+  network?: readonly ChannelRoom[],
+) => readonly RoutedFor[] {
   const turn = { next: 0 };
-  return (orders) => {
+  return (orders, network = capacity.network()) => {
     const now = nowMs();
     const wishes = orders.map((order) => toWish(order, now));
-    const answers = route(wishes, capacity.network(), { policy: defaultPolicy, method, nowMs: now, turn });
+    const answers = route(wishes, network, { policy: defaultPolicy, method, nowMs: now, turn });
     return answers.map((answer, index) => toRoutedFor(orders[index]!, answer, now, adapterFor));
   };
+}
+
+/** An order's own channel alone, as if the room that the order has there were free. */
+export function ownRoom(
+  { attempts }: Pick<Carried, "attempts">,
+  network: readonly ChannelRoom[],
+): readonly ChannelRoom[] {
+  const own = attempts.filter(({ held }) => held);
+  return network
+    .filter(({ channel }) => own.some(({ channelId }) => channelId === channel.id))
+    .map(({ channel, slots }) => ({
+      channel,
+      slots: slots.map((slot) => {
+        const freed = own
+          .filter(({ slotId }) => slotId === slot.id)
+          .reduce((sum, { units }) => sum + units, 0);
+        return { ...slot, reserved: slot.reserved - freed };
+      }),
+    }));
 }
 
 const passedOver = (order: Routable, nowMs: number): string[] =>

@@ -2,8 +2,9 @@ import { type Batcher, createBatcher } from "../platform/batcher.ts";
 import { type Clock, sleep } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
-import { afterDecision, type Carried, type Decision, isLeaving, openAttempt } from "./carried.ts";
+import { afterDecision, type Carried, type Decision, isLeaving, isMoving, openAttempt } from "./carried.ts";
 import { decideRefused, decideUnreachable } from "./decide.ts";
+import { newAttempt } from "./decide-move.ts";
 import { decideUndone, decideUndoRefused } from "./decide-undo.ts";
 import { isInMotion } from "./moves.ts";
 import type { Reason } from "./order.ts";
@@ -13,6 +14,8 @@ import type { Committed, OrderStore, OrderWrite } from "./store.ts";
 
 export interface RunnerDependencies {
   saga: Saga;
+  /** The saga of orders that are changed and have to move. */
+  moving: Saga;
   world: World;
   store: OrderStore;
   clock: Clock;
@@ -150,6 +153,11 @@ export class SagaRunner {
   /** The order's next piece of work, from the table; null when it is settled. */
   #nextWork({ order, leaving }: Entry): Work | null {
     const { status } = order.state;
+    if (isMoving(order)) {
+      const when = leaving === null ? newAttempt(order).booking : "given_up";
+      const step = this.#dependencies.moving.steps.find((one) => one.when === when);
+      return step ? { step, undo: false } : null;
+    }
     const undoing = status === "cancelling" || status === "failing" || leaving !== null;
     if (undoing || isLeaving(order)) return { undo: true };
     const attempt = openAttempt(order);
@@ -248,12 +256,12 @@ export class SagaRunner {
   /** Asks again, or (a channel, tried enough) leaves it for another. */
   #again(entry: Entry, step: SagaStep, afterMs: number, detail: string): Promise<void> | void {
     entry.tries += 1;
-    const outside = step.name !== "reserve";
-    if (!outside || (entry.tries < maxTries && afterMs <= patienceMs)) {
+    const mayGiveUp = step.name === "offer" || step.name === "book" || step.name === "hold";
+    if (!mayGiveUp || (entry.tries < maxTries && afterMs <= patienceMs)) {
       return this.#later(entry, this.#backoffMs(entry.tries, afterMs), () => this.#schedule(entry));
     }
     const reason: Reason = { code: "channel_unreachable", detail };
-    if (!entry.uncertain)
+    if (!entry.uncertain && step.name !== "hold")
       return this.#write(entry, decideUnreachable(entry.order, reason, this.#dependencies.world.nowMs()));
     entry.leaving = reason;
     entry.tries = 0;

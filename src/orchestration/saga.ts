@@ -1,3 +1,4 @@
+import { holdNew, leaveOld, withdrawNew } from "./move-steps.ts";
 import type { SagaStep } from "./steps.ts";
 import {
   awardOffer,
@@ -36,6 +37,24 @@ export const fulfillOrder = saga("fulfill-order", 1, [
   },
   { name: "book", from: ["reserved"], to: "booked", do: bookChannel, undo: cancelBooking },
   { name: "confirm", from: ["booked"], to: "confirmed", do: confirmOrder, undo: nothing },
+]);
+
+/**
+ * A confirmed order that is changed (PATCH) and can't stay in its slot: see move-steps.ts. The new attempt is recorded and its units are
+ * taken before this begins; after it the order is `reserved` and goes on above. Not done, it is confirmed as it was. A cancel
+ * undoes both attempts as `book` does.
+ */
+export const moveOrder = saga("move-order", 1, [
+  { name: "hold", from: ["rerouting"], when: "holding", to: "rerouting", do: holdNew, undo: nothing },
+  { name: "leave", from: ["rerouting"], when: "held", to: "reserved", do: leaveOld, undo: nothing },
+  {
+    name: "withdraw",
+    from: ["rerouting"],
+    when: "given_up",
+    to: "confirmed",
+    do: withdrawNew,
+    undo: nothing,
+  },
 ]);
 
 export interface Saga {

@@ -1,5 +1,5 @@
 import type { Channel, ChannelType } from "../capacity/api.ts";
-import type { BookingRequest, CancelRequest, ChannelAdapter } from "../channels/api.ts";
+import type { BookingRequest, CancelOutcome, CancelRequest, ChannelAdapter } from "../channels/api.ts";
 import {
   type AttemptRecord,
   attemptKey,
@@ -38,11 +38,13 @@ export type UndoOutcome =
   | { kind: "retry"; afterMs: number; detail: string };
 
 export interface SagaStep {
-  readonly name: "reserve" | "offer" | "book" | "confirm";
+  readonly name: "reserve" | "offer" | "book" | "confirm" | "hold" | "leave" | "withdraw";
   readonly from: readonly OrderStatus[];
   readonly to: OrderStatus;
   readonly do: Do;
   readonly undo: Undo;
+  /** Of a move: the state of its new attempt that this step is for. */
+  readonly when?: "holding" | "held" | "given_up";
   /** The one channel type that has this step; all of them when absent. */
   readonly only?: ChannelType;
 }
@@ -106,17 +108,36 @@ const refused = (channel: Channel, detail: string): Outcome => ({
   reason: { code: "refused_by_channels", detail: `${channel.name}: ${detail}` },
 });
 
+/** One attempt at its channel; not knowing is asking again. */
+export async function cancelAttempt(
+  order: Carried,
+  attempt: AttemptRecord,
+  world: World,
+): Promise<UndoOutcome> {
+  const channel = world.channel(attempt.channelId);
+  if (!channel)
+    return { kind: "retry", afterMs: 1_000, detail: `channel ${attempt.channelId} is not known here yet` };
+  const [answer] = (await world.adapterFor(channel).cancel(channel, [cancelRequest(order, attempt)])) as [
+    CancelOutcome,
+  ];
+  switch (answer.kind) {
+    case "cancelled":
+      return { kind: "undone", ...(answer.feeMinor === undefined ? {} : { feeMinor: answer.feeMinor }) };
+    case "refused":
+      return { kind: "refused", detail: `${channel.name}: ${answer.reason}` };
+    case "retry":
+      return answer;
+    case "unknown":
+      return { kind: "retry", afterMs: 200, detail: answer.detail };
+  }
+}
+
 async function cancelAttempts(order: Carried, world: World): Promise<UndoOutcome> {
   let feeMinor: number | undefined;
   for (const attempt of openAttempts(order).toReversed()) {
-    const channel = world.channel(attempt.channelId);
-    if (!channel)
-      return { kind: "retry", afterMs: 1_000, detail: `channel ${attempt.channelId} is not known here yet` };
-    const [answer] = await world.adapterFor(channel).cancel(channel, [cancelRequest(order, attempt)]);
-    if (answer!.kind === "refused") return { kind: "refused", detail: `${channel.name}: ${answer!.reason}` };
-    if (answer!.kind === "retry") return answer!;
-    if (answer!.kind === "unknown") return { kind: "retry", afterMs: 200, detail: answer!.detail };
-    if (answer!.feeMinor !== undefined) feeMinor = (feeMinor ?? 0) + answer!.feeMinor;
+    const answer = await cancelAttempt(order, attempt, world);
+    if (answer.kind !== "undone") return answer;
+    if (answer.feeMinor !== undefined) feeMinor = (feeMinor ?? 0) + answer.feeMinor;
   }
   return { kind: "undone", ...(feeMinor === undefined ? {} : { feeMinor }) };
 }
@@ -127,7 +148,8 @@ const cancelRequest = (order: Carried, { leg, attempt, partner }: AttemptRecord)
   ...(partner ? { partner } : {}),
 });
 
-function bookingRequest(order: Carried, nowMs: number): BookingRequest {
+/** What an order's newest attempt asks of its channel. */
+export function bookingRequest(order: Carried, nowMs: number): BookingRequest {
   const attempt = openAttempt(order)!;
   const leg = order.state.legs.find((one) => one.attempt === attempt.attempt)!;
   return {
@@ -146,7 +168,7 @@ function bookingRequest(order: Carried, nowMs: number): BookingRequest {
 }
 
 /** Calls each channel once for its orders, side by side, and puts the answers back in input order. */
-async function perChannel(
+export async function perChannel(
   orders: readonly Carried[],
   world: World,
   ask: (channel: Channel, adapter: ChannelAdapter, group: readonly Carried[]) => Promise<readonly Outcome[]>,

@@ -9,7 +9,7 @@ import {
 import { type Database, type Statement, sqlState } from "../platform/database.ts";
 import type { EventRow } from "../relay/api.ts";
 import type { Actor, ChannelCallback, DecisionView, StoredOrder } from "./api.ts";
-import type { AttemptChange, Carried, Change, Decision } from "./carried.ts";
+import type { AttemptChange, Carried, Change, Decision, Take } from "./carried.ts";
 import * as sql from "./commit-sql.ts";
 import { deadlineOf, type Patience } from "./deadlines.ts";
 import { type OrderDoc, type OrderState, type PersonalData, viewOf } from "./order.ts";
@@ -116,6 +116,7 @@ export function createOrderStore(
         ...takeColumns(writes),
         ...attemptChangeColumns(writes),
         JSON.stringify(reports),
+        JSON.stringify(writes.flatMap(({ order, decision }, i) => newDoc(order, decision, i))),
       ]);
       const done = committed(answer!, writes.length, "lost" as const, "base" as const);
       onAppended(appendedRows(writes, done.outcomes));
@@ -157,7 +158,8 @@ function appendedRows(
     if (outcome === "replay" || outcome === "lost") return [];
     const { events = [] } = (outcome === "granted" ? decision.granted : decision.base) ?? {};
     if (events.length === 0) return [];
-    const { id, lane, clientId, doc } = order;
+    const { id, lane, clientId } = order;
+    const doc = decision.doc ?? order.doc;
     return [{ lane, subject: id, clientId, doc: doc as unknown as EventRow["doc"], events }];
   });
 }
@@ -201,7 +203,7 @@ const commonColumns = <Row extends AnyWrite>(
 function futureColumns(rows: readonly AnyWrite[], which: "base" | "granted", patience: Patience): Buffer[] {
   const changes = rows.map((row): Change | null => row.decision[which]);
   const due = (change: Change | null, index: number) =>
-    change && deadlineOf(change.state, rows[index]!.order.doc, patience);
+    change && deadlineOf(change.state, rows[index]!.decision.doc ?? rows[index]!.order.doc, patience);
   return [
     intColumn(changes.map((change) => change?.state.version)),
     textColumn(changes.map((change) => change?.state.status)),
@@ -215,7 +217,8 @@ function futureColumns(rows: readonly AnyWrite[], which: "base" | "granted", pat
 }
 
 /** An attempt's part of a row; of takes and of changes each fills what it has. */
-interface AttemptRow extends Pick<AttemptChange, "leg" | "attempt" | "booking" | "bookingRef"> {
+interface AttemptRow extends Pick<AttemptChange, "leg" | "attempt" | "bookingRef"> {
+  booking: AttemptChange["booking"] | Take["booking"];
   i: number;
   channelId?: string;
   slotId?: string;
@@ -248,6 +251,23 @@ const attemptChangeColumns = (rows: readonly AnyWrite[]): Buffer[] =>
     rows.flatMap(({ decision }, i) => decision.attemptChanges.map((changed) => ({ i, ...changed }))),
   );
 
+/** What changes of what was asked. Personal data that waits for a move is kept beside that which holds. */
+function newDoc(order: Carried, { doc, personal, nextPersonal }: Decision, i: number): object[] {
+  if (doc === undefined && personal === undefined && nextPersonal === undefined) return [];
+  const holds = personal === undefined ? order.personal : personal;
+  const contact =
+    nextPersonal !== undefined || personal !== undefined
+      ? { ...holds, ...(nextPersonal === undefined ? {} : { next: nextPersonal }) }
+      : null;
+  return [
+    {
+      i,
+      ...(doc === undefined ? {} : { doc: JSON.stringify(doc) }),
+      ...(contact === null ? {} : { contact: JSON.stringify(contact) }),
+    },
+  ];
+}
+
 const reportRow = ({ channelId, callbackId, orderId, ...report }: ReportRow, i: number) => ({
   i,
   channel: channelId,
@@ -271,8 +291,8 @@ function readers(database: Database): Readers {
     async contacts(ids) {
       return inOrder(
         ids,
-        await database.run<{ id: string; doc: PersonalData }>(sql.selectContacts, [ids]),
-        (row) => row.doc,
+        await database.run<{ id: string; doc: StoredPersonal }>(sql.selectContacts, [ids]),
+        ({ doc: { next: _waiting, ...personal } }) => personal,
       );
     },
     async decisions(ids) {
@@ -332,13 +352,17 @@ interface StoredRow extends ViewRow {
   deadlineAt: string | null;
   saga: Carried["saga"];
   attempts: Carried["attempts"];
-  personal: PersonalData | null;
+  personal: StoredPersonal | null;
 }
 
-const toLoaded = ({ ownerId, deadlineAt, ...order }: StoredRow): LoadedOrder => ({
-  carried: { ...order, deadlineMs: deadlineAt === null ? null : Date.parse(deadlineAt) },
-  ownerId,
-});
+type StoredPersonal = PersonalData & { next?: PersonalData };
+
+function toLoaded({ ownerId, deadlineAt, personal: stored, ...order }: StoredRow): LoadedOrder {
+  const deadlineMs = deadlineAt === null ? null : Date.parse(deadlineAt);
+  const { next, ...personal } = stored ?? {};
+  const carried = { ...order, deadlineMs, personal: stored === null ? null : personal };
+  return { carried: next ? { ...carried, nextPersonal: next } : carried, ownerId };
+}
 
 function inOrder<Row extends { id: string }, Out>(
   ids: readonly string[],

@@ -56,6 +56,25 @@ const schema = Type.Object({
   ),
   UNDO_WITHIN_MINUTES: integer(15, 1, 1_440, "how long an undo is tried before the order is stuck"),
   STUCK_AGAIN_MINUTES: integer(1_440, 1, 10_080, "how often the undo of a stuck order is tried again"),
+  BREAKER_FAILURES: integer(5, 1, 1_000, "calls to a channel that fail in a row until its circuit opens"),
+  BREAKER_RECOVERY_MS: integer(
+    30_000,
+    100,
+    3_600_000,
+    "how long a channel whose circuit is open is left alone; then one call tries",
+  ),
+  BREAKER_MONITOR_MS: integer(
+    10_000,
+    50,
+    3_600_000,
+    "how often channels that are down are probed once that has passed",
+  ),
+  RECONCILE_EVERY_SECONDS: integer(
+    60,
+    0,
+    86_400,
+    "how often a part of each partner's bookings is compared with ours; 0: never",
+  ),
   OWNER_LEASE_MS: integer(
     5_000,
     500,

@@ -23,6 +23,12 @@ export const problems = {
   method_not_allowed: { status: 405, retryable: false, title: "This address does not take this method" },
   order_unfulfillable: { status: 409, retryable: false, title: "The order could not be fulfilled" },
   transition_refused: { status: 409, retryable: false, title: "The order's state does not allow this" },
+  order_busy: { status: 409, retryable: true, title: "The order is in motion; try again in a moment" },
+  change_refused: {
+    status: 409,
+    retryable: false,
+    title: "The order can't be changed so; it stays as it was",
+  },
   no_other_channel: { status: 409, retryable: true, title: "No other channel could take the order now" },
   capacity_below_reserved: { status: 409, retryable: false, title: "The capacity is below what is reserved" },
   slots_overlap: { status: 409, retryable: false, title: "The slots of a channel may not overlap" },

@@ -8,7 +8,12 @@ const latencySeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10];
 export function createMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  return { registry, ...orderMetrics([registry]), ...eventMetrics([registry]) };
+  return {
+    registry,
+    ...orderMetrics([registry]),
+    ...channelMetrics([registry]),
+    ...eventMetrics([registry]),
+  };
 }
 
 function orderMetrics(registers: Registry[]) {
@@ -40,13 +45,6 @@ function orderMetrics(registers: Registry[]) {
       buckets: [1, 10, 50, 100, 250, 500, 1_000, 2_000],
       registers,
     }),
-    channelCalls: new Histogram({
-      name: "uoop_channel_call_seconds",
-      help: "Calls to channels, by call and outcome",
-      labelNames: ["channel", "call", "outcome"],
-      buckets: latencySeconds,
-      registers,
-    }),
     stuckOrders: new Counter({
       name: "uoop_orders_stuck_total",
       help: "Orders whose undo failed for good",
@@ -58,15 +56,50 @@ function orderMetrics(registers: Registry[]) {
       labelNames: ["status"],
       registers,
     }),
+    inMotion: new Gauge({
+      name: "uoop_orders_in_motion",
+      help: "Orders that this process carries",
+      registers,
+    }),
+  };
+}
+
+function channelMetrics(registers: Registry[]) {
+  return {
+    channelCalls: new Histogram({
+      name: "uoop_channel_call_seconds",
+      help: "Calls to channels, by call and outcome",
+      labelNames: ["channel", "call", "outcome"],
+      buckets: latencySeconds,
+      registers,
+    }),
+    openCircuits: new Gauge({
+      name: "uoop_channel_circuit_open",
+      help: "1 while this process leaves the channel (or member of a network) alone after failures",
+      labelNames: ["channel", "partner"],
+      registers,
+    }),
+    bookingsCompared: new Counter({
+      name: "uoop_bookings_compared_total",
+      help: "Bookings that were compared with what their channel has, by channel",
+      labelNames: ["channel"],
+      registers,
+    }),
+    differences: new Counter({
+      name: "uoop_booking_differences_total",
+      help: "Bookings that differ from what their channel has, by kind and whether that was put right",
+      labelNames: ["kind", "repaired"],
+      registers,
+    }),
+    openDifferences: new Gauge({
+      name: "uoop_booking_differences_open",
+      help: "Differences that people have to look at",
+      registers,
+    }),
     lateOrders: new Counter({
       name: "uoop_orders_late_total",
       help: "Orders whose promised window passed before they were delivered, by channel",
       labelNames: ["channel"],
-      registers,
-    }),
-    inMotion: new Gauge({
-      name: "uoop_orders_in_motion",
-      help: "Orders that this process carries",
       registers,
     }),
   };

@@ -124,6 +124,9 @@ export const testChannels = (secret: string): Channels =>
     log,
     metrics: createMetrics(),
     secretOf: () => Promise.resolve(secret),
+    breaker: { failuresToOpen: 5, recoveryMs: 30_000, monitorMs: 10_000 },
+    onCircuit: () => Promise.resolve(),
+    known: () => [],
   });
 
 export async function put(url: string, path: string, body: unknown): Promise<void> {

@@ -74,18 +74,22 @@ export function createCustomer(client: Client, plan: RoundPlan, recordFile: stri
     one.id = order.id;
     answered += 1;
     for (const look of waiting) look();
-    const { cancelAfterMs, rerouteAfterMs } = one.planned;
+    const { cancelAfterMs, rerouteAfterMs, changeAfterMs } = one.planned;
     if (cancelAfterMs !== null) cancels.push(pause(cancelAfterMs).then(() => cancel(one)));
+    if (changeAfterMs !== null) cancels.push(pause(changeAfterMs).then(() => change(one)));
     if (rerouteAfterMs !== null) cancels.push(pause(rerouteAfterMs).then(() => reroute(one)));
   }
 
   /** Whatever comes of it: that the order then still has one booking and one end is seen with all others. */
-  async function reroute(one: Placed): Promise<void> {
-    const body = { reason: "chaos" };
-    const answer = await client.send<OrderView & Problem>("POST", `/v1/orders/${one.id}/reroute`, body);
+  async function disturb(method: "POST" | "PATCH", path: string, body: object): Promise<void> {
+    const answer = await client.send<OrderView & Problem>(method, path, body);
     if (answer !== null && ![200, 202, 409, 503].includes(answer.status))
-      wrong.push(`rerouting ${one.id} was answered ${answer.status} ${JSON.stringify(answer.body)}`);
+      wrong.push(`${method} ${path} was answered ${answer.status} ${JSON.stringify(answer.body)}`);
   }
+
+  const reroute = (one: Placed) => disturb("POST", `/v1/orders/${one.id}/reroute`, { reason: "chaos" });
+  const change = (one: Placed) =>
+    disturb("PATCH", `/v1/orders/${one.id}`, { items: [{ sku: "changed", quantity: 4, unitPriceMinor: 1 }] });
 
   async function cancel(one: Placed): Promise<void> {
     one.cancel = "unanswered";

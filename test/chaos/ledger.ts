@@ -45,12 +45,12 @@ export function judgeBookings(
   const bookings = live.get(order.id) ?? [];
   const delivered = order.status === "delivered" || order.status === "undelivered";
   const wanted = delivered ? order.legs.map(({ leg, attempt }) => `${order.id}.${leg}.${attempt}`) : [];
-  const right =
-    bookings.length === wanted.length && wanted.every((key) => bookings.some((one) => one.key === key));
-  if (right) return null;
+  const present = wanted.every((key) => bookings.some((one) => one.key === key));
+  const extra = bookings.filter(({ key }) => !wanted.includes(key));
+  if (present && extra.length === 0) return null;
   const list = bookings.map(({ key, channelId, partner }) => `${key} at ${channelId}/${partner ?? ""}`);
   return {
     what: `${order.id} is ${order.status}, and is booked ${bookings.length} times: ${list.join(", ")}`,
-    wasted: !delivered && bookings.every(({ channelId }) => isOurs(channelId)),
+    wasted: present && extra.every(({ channelId }) => isOurs(channelId)),
   };
 }

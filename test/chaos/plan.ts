@@ -16,6 +16,8 @@ export interface PlannedOrder {
   cancelAfterMs: number | null;
   /** So long after its first answer an operator gives it to another channel; null: never. */
   rerouteAfterMs: number | null;
+  /** So long after its first answer its items are changed; null: never. */
+  changeAfterMs: number | null;
 }
 
 export interface RoundPlan {
@@ -34,6 +36,7 @@ export interface RoundPlan {
 const hourMs = 3_600_000;
 const cancelShare = 0.15;
 const rerouteShare = 0.1;
+const changeShare = 0.15;
 /** Of the rounds, so many are killed a second time while they recover. */
 const killAgainShare = 0.25;
 
@@ -91,6 +94,7 @@ function planOrder(random: Random, key: string, index: number, nowMs: number): P
     },
     mode: modes[pick(random, { min: 0, max: modes.length - 1 })]!,
     cancelAfterMs: random() < cancelShare ? pick(random, { min: 0, max: 800 }) : null,
+    changeAfterMs: random() < changeShare ? pick(random, { min: 0, max: 800 }) : null,
     rerouteAfterMs: random() < rerouteShare ? pick(random, { min: 0, max: 800 }) : null,
   };
 }

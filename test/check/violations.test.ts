@@ -86,6 +86,12 @@ const damages: readonly Damage[] = [
     says: [["I4", /^received, yet leg 1 attempt 1 holds units$/]],
   },
   {
+    what: "an order that stays where it is and for which another channel keeps room",
+    order: 31,
+    sql: (id) => attempt(id, 2, "held", false),
+    says: [["I4", /^confirmed, yet leg 1 attempt 2 is held$/]],
+  },
+  {
     what: "a leg with two bookings",
     order: 16,
     sql: (id) => attempt(id, 2, "booked", false),

@@ -106,6 +106,14 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
         found.order = { ...found.order, status: "cancelled", version: found.order.version + 2 };
         return { kind: "order", order: found.order };
       }),
+    change: async (requests) =>
+      requests.map(({ id, clientId, change: { window } }) => {
+        const found = world.orders.get(id);
+        if (!found || (clientId !== null && clientId !== found.clientId))
+          return { kind: "refused", code: "order_not_found", detail: "no such order" };
+        if (window) found.order = { ...found.order, delivery: { ...found.order.delivery, window } };
+        return { kind: "order", order: found.order };
+      }),
     operate: async (requests) =>
       requests.map(({ id }) => {
         const found = world.orders.get(id);
@@ -175,6 +183,7 @@ function fakeCapacity(): CapacityApi {
       found.channel = { ...found.channel, ...patch, version: found.channel.version + 1 };
       return found.channel;
     },
+    noteCircuit: async () => undefined,
     async putCapacity(id, slots: readonly Slot[]) {
       const found = find(id);
       if (slots.some(({ capacity }) => capacity === 0))
@@ -272,6 +281,7 @@ export async function startFakeWorld(
         .filter(({ id }) => beforeId === undefined || id < beforeId)
         .slice(0, limit),
   };
+  world.reconciliation = { differences: async () => [] };
   Object.assign(world, change);
   const gateway = createGateway(world, limits);
   await gateway.start();

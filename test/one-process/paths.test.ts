@@ -225,6 +225,65 @@ test("a stuck order whose channel reports it delivered is delivered", async () =
   assert.equal(delivered.reason?.code, "too_late_to_undo");
 });
 
+const patch = (order: OrderView, body: unknown, headers: Record<string, string> = {}) =>
+  client<OrderView>("PATCH", `/v1/orders/${order.id}`, body, headers);
+const later = { start: iso(Date.now() + 6 * hourMs), end: iso(Date.now() + 8 * hourMs) };
+
+test("a changed window, place, address and items of a partner's order: one booking, and the events tell what changed", async () => {
+  const order = await place();
+  const items = [{ sku: "meal-9", quantity: 3, unitPriceMinor: 100 }];
+  const address = { line1: "New Street 9", city: "Dubai", countryCode: "AE" };
+  const location = { lat: 25.078, lng: 55.141 };
+  const { status, body, text } = await patch(
+    order,
+    { items, delivery: { window: later, location, address } },
+    { "if-match": `"${order.version}"` },
+  );
+  assert.equal(status, 200, text);
+  assert.equal(body.status, "confirmed");
+  assert.deepEqual([body.items, body.delivery.window, body.delivery.location], [items, later, location]);
+  assert.deepEqual(await bookingsOf(order), [`${keyOf(body)}@${body.channel!.id}`]);
+  const shown = await client<{ delivery: { address: object } }>("GET", `/v1/orders/${order.id}`);
+  assert.deepEqual(shown.body.delivery.address, address);
+  const events = await client<{ items: { type: string; data: { changed?: string[] } }[] }>(
+    "GET",
+    `/v1/orders/${order.id}/events`,
+  );
+  assert.deepEqual(
+    events.body.items.filter(({ type }) => type === "order.updated").map(({ data }) => data.changed),
+    [["items", "delivery.window", "delivery.location", "delivery.address"]],
+  );
+  assert.ok(!events.text.includes("New Street"));
+  const listed = await client<{ items: OrderView[] }>("GET", "/v1/orders?limit=1");
+  assert.equal(listed.status, 200);
+});
+
+test("a change that can't be is a problem with its reason, and the order is as it was", async () => {
+  const order = await place("internal_kitchen");
+  const never = { start: iso(Date.now() + 90 * hourMs), end: iso(Date.now() + 91 * hourMs) };
+  const refused = await patch(order, { delivery: { window: never } });
+  assert.deepEqual([refused.status, refused.body.code], [409, "change_refused"]);
+  const conflict = await patch(order, { delivery: { window: later } }, { "if-match": '"1"' });
+  assert.deepEqual([conflict.status, conflict.body.code], [412, "version_conflict"]);
+  const reversedWindow = { start: later.end, end: later.start };
+  assert.equal((await patch(order, { delivery: { window: reversedWindow } })).body.code, "window_reversed");
+  for (const body of [{}, { delivery: {} }, { status: "delivered" }, { items: [] }, { currency: "EUR" }])
+    assert.equal((await patch(order, body)).body.code, "validation_failed", JSON.stringify(body));
+  assert.deepEqual(await read(order), order);
+  await report(order, "preparing");
+  assert.equal((await patch(order, { delivery: { window: later } })).body.code, "transition_refused");
+});
+
+test("a partner whose old booking has left keeps the order: the change is 409, its room is free again", async () => {
+  const order = await place();
+  await happensUnheard(order, "dispatched");
+  const refused = await patch(order, { delivery: { window: later } });
+  assert.deepEqual([refused.status, refused.body.code], [409, "change_refused"], refused.text);
+  assert.deepEqual(await bookingsOf(order), [`${keyOf(order)}@${order.channel!.id}`]);
+  await report(order, "delivered");
+  assert.equal((await read(order)).status, "delivered");
+});
+
 test("after all of this every invariant holds", async () => {
   const report = await runCheck({ database: platform.database, out: () => undefined });
   assert.deepEqual(

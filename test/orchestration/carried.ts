@@ -20,8 +20,10 @@ export function carried(options: {
   /** It is being left, and was this before. */
   leaving?: OrderStatus;
   undoing?: "cancelling" | "failing";
+  /** It moves (so it is being left, too), and its new attempt is this. */
+  moving?: "holding" | "held";
 }): Carried {
-  const { status, booking, leaving, undoing } = options;
+  const { status, booking, leaving, undoing, moving } = options;
   const attempt = {
     leg: 1,
     attempt: 1,
@@ -31,13 +33,12 @@ export function carried(options: {
     held: true,
     partner: null,
   };
-  const id = "ord_01kq5g3v9te3h8m8h8m8h8m8h8";
   const shown = booking !== undefined && leaving === undefined ? [leg] : [];
   return {
-    id,
+    id: docOf().id,
     lane: 0,
     clientId: "cli_test",
-    doc: { id, ...submission("x").order, createdAt: window.start },
+    doc: docOf(),
     personal: null,
     state: { status, version: 5, updatedAt: window.start, legs: shown },
     saga: {
@@ -47,8 +48,18 @@ export function carried(options: {
       refusedBy: [],
       ...(leaving ? { before: { status: leaving, legs: [leg] } } : {}),
       ...(undoing ? { undoing } : {}),
+      ...(moving ? { move: { doc: docOf(), changed: ["items"], leg: { ...leg, attempt: 2 } } } : {}),
     },
     deadlineMs: 0,
-    attempts: booking === undefined ? [] : [{ ...attempt, booking }],
+    attempts: [
+      ...(booking === undefined ? [] : [{ ...attempt, booking }]),
+      ...(moving ? [{ ...attempt, attempt: 2, booking: moving }] : []),
+    ],
   };
 }
+
+const docOf = () => ({
+  id: "ord_01kq5g3v9te3h8m8h8m8h8m8h8",
+  ...submission("x").order,
+  createdAt: window.start,
+});

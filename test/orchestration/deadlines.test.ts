@@ -14,6 +14,7 @@ const partner: ChannelAdapter = {
   local: false,
   batches: true,
   offer: async () => [],
+  hold: async (_channel, requests) => requests.map(() => ({ kind: "held" })),
   book: async (_channel, requests) => requests.map(({ key }) => ({ kind: "booked", bookingRef: key })),
   cancel: async (_channel, requests) => requests.map(() => cancelAnswer),
 };

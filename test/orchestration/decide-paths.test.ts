@@ -9,7 +9,7 @@ import {
   type Carried,
   type Decision,
 } from "../../src/orchestration/carried.ts";
-import type { RoutedFor } from "../../src/orchestration/decide.ts";
+import { decideDue, type RoutedFor } from "../../src/orchestration/decide.ts";
 import { decideOperate } from "../../src/orchestration/decide-operate.ts";
 import { decideReport } from "../../src/orchestration/decide-report.ts";
 import { decideCancel, decideUndone, decideUndoRefused } from "../../src/orchestration/decide-undo.ts";
@@ -30,6 +30,7 @@ const kinds: readonly CallbackKind[] = [
 const actions: readonly OperatorAction[] = ["retry", "reroute", "force_cancel"];
 const promised: readonly OrderStatus[] = ["confirmed", "preparing", "ready", "dispatched", "delivered"];
 
+const reasonOf = { code: "cancelled_by_client", detail: "x" } as const;
 const decision = { method: "best_each", policy: "p", chosen: null, candidates: [], excluded: {} } as const;
 const elsewhere: RoutedFor = { kind: "assign", assignment: {} as never };
 const nowhere: RoutedFor = { kind: "none_now", decision };
@@ -47,12 +48,15 @@ const orders: readonly Carried[] = orderStatuses.flatMap((status): Carried[] => 
       return [
         bare,
         ...(["pending", "booked"] as const).map((booking) =>
-          carried({ status, booking, leaving: "confirmed" }),
+          carried({ status, booking, leaving: booking === "pending" ? "reserved" : "confirmed" }),
+        ),
+        ...(["holding", "held"] as const).map((moving) =>
+          carried({ status, booking: "booked", leaving: "confirmed", moving }),
         ),
       ];
     case "cancelling":
     case "failing":
-      return [bare, held("pending"), held("booked")];
+      return [bare, held("pending"), held("booked"), carried({ status, booking: "booked", moving: "held" })];
     case "stuck":
       return (["cancelling", "failing"] as const).flatMap((undoing) => [
         carried({ status, booking: "pending", undoing }),
@@ -103,6 +107,19 @@ describe("whatever is decided of whatever order, the table and the invariants ho
         const decided = decideReport(order, { kind, at: window.start, leg: 1, attempt: 1 }, 1);
         if (decided.kind === "apply") assertWhole(order, decided.decision, `${nameOf(order)} ${kind}`);
       }
+      const { allowed } = cancellationOf(order.state, undefined, 1);
+      if (allowed) {
+        const cancelling = assertWhole(
+          order,
+          decideCancel(order, reasonOf, 0, 1),
+          `${nameOf(order)} cancelled`,
+        );
+        assertWhole(cancelling, decideUndone(cancelling, 2), `${nameOf(order)} undone`);
+        assertWhole(cancelling, decideUndoRefused(cancelling, "too_late", 2), `${nameOf(order)} kept`);
+      }
+      const due = decideDue(order, 1);
+      if (due) assertWhole(order, due, `${nameOf(order)} due`);
+      assert.equal(due === null, isEnd(order.state.status), "every status but an end has a deadline");
       for (const action of actions) {
         for (const route of [elsewhere, nowhere]) {
           const operated = decideOperate(order, action, {

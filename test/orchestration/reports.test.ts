@@ -11,6 +11,7 @@ const partner: ChannelAdapter = {
   local: false,
   batches: true,
   offer: async () => [],
+  hold: async (_channel, requests) => requests.map(() => ({ kind: "held" })),
   async book(_channel, requests) {
     await answering;
     return requests.map(({ key }): BookingOutcome => ({ kind: "booked", bookingRef: key }));

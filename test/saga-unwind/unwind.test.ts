@@ -1,9 +1,15 @@
 import assert from "node:assert";
 import { after, before, describe, test } from "node:test";
 import type { Channel, ChannelType } from "../../src/capacity/api.ts";
-import type { BookingOutcome, CancelOutcome, ChannelAdapter, OfferOutcome } from "../../src/channels/api.ts";
+import type {
+  BookingOutcome,
+  CancelOutcome,
+  ChannelAdapter,
+  HoldOutcome,
+  OfferOutcome,
+} from "../../src/channels/api.ts";
 import { isEnd } from "../../src/orchestration/order-state.ts";
-import { fulfillOrder } from "../../src/orchestration/saga.ts";
+import { fulfillOrder, moveOrder } from "../../src/orchestration/saga.ts";
 import { assertInvariants, by, submission, type TestWorld, testWorld } from "../orchestration/world.ts";
 
 /**
@@ -30,6 +36,10 @@ class ScriptedPartner implements ChannelAdapter {
       requests,
       (): OfferOutcome => ({ kind: "accepted", partner: `${channel.id}-a` }),
     );
+  }
+
+  hold(_channel: Channel, requests: Parameters<ChannelAdapter["hold"]>[1]) {
+    return this.#each("hold", requests, (): HoldOutcome => ({ kind: "held" }));
   }
 
   book(channel: Channel, requests: Parameters<ChannelAdapter["book"]>[1]) {
@@ -160,6 +170,48 @@ for (const step of calling) {
       }
     });
   }
+}
+
+// Of a move: what its steps call, and for each way in which that goes wrong. Wherever it ends, one channel has the order.
+const calls = { hold: "hold", leave: "cancel" } as const;
+const moving = moveOrder.steps.filter(({ name }) => name in calls) as { name: keyof typeof calls }[];
+for (const { name } of moving) {
+  describe(`moving, ${name}`, () => {
+    for (const failure of failures) {
+      for (const position of [0, batchSize - 1]) {
+        test(`${failure} for order ${position} of ${batchSize}: each is moved or as it was, booked once`, async () => {
+          const what = `move-${name}-${failure}-${position}`;
+          const placed = await world.orchestration.submit(
+            Array.from({ length: batchSize }, (_, index) =>
+              submission(`${what}-${index}`, { routing: { channelTypes: ["external_partner"] } }),
+            ),
+            { waitMs: 8_000 },
+          );
+          const orders = placed.map((one) => (one.kind === "order" ? one.order : assert.fail(one.detail)));
+          partner.script.set(`${calls[name]} ${orders[position]!.id}`, failure);
+          const items = [{ sku: "other", quantity: 2, unitPriceMinor: 1 }];
+          const changes = orders.map(({ id }) => ({
+            id,
+            clientId: null,
+            expectedVersion: null,
+            change: { items },
+            by,
+          }));
+          const results = await world.orchestration.change(changes, { waitMs: 8_000 });
+          results.forEach((result, index) => {
+            const kept = failure === "refused" && index === position;
+            assert.strictEqual(result.kind, kept ? "refused" : "order", JSON.stringify(result));
+          });
+          const after = (await world.orchestration.read(orders.map(({ id }) => id))).map((one) => one!.order);
+          assert.deepStrictEqual(
+            after.map(({ status, items: [first] }) => `${status} ${first?.sku}`),
+            results.map(({ kind }) => `confirmed ${kind === "order" ? "other" : "meal-123"}`),
+          );
+          assertBookings(after);
+        });
+      }
+    }
+  });
 }
 
 describe("undo", () => {

@@ -3,7 +3,7 @@ import { attemptKey } from "../../src/orchestration/carried.ts";
 import type { OrderView } from "../../src/orchestration/order.ts";
 import type { Process } from "./process.ts";
 import type { Random } from "./random.ts";
-import { busyMs, by, submissionOf } from "./scene.ts";
+import { busyMs, by, laterWindow, submissionOf } from "./scene.ts";
 import type { Schedule } from "./schedule.ts";
 
 export interface CustomersWorld {
@@ -72,6 +72,10 @@ export class Customers {
         if ((this.#orderOf.get(key) ?? id) !== id)
           this.#world.broken(`I6: ${key} made ${this.#orderOf.get(key)} and ${id}`);
         this.#orderOf.set(key, id);
+        if (this.#world.random.chance(0.2))
+          this.#world.schedule.in(this.#world.random.between(0, 6_000), () => this.#change(id));
+        if (this.#world.random.chance(0.1))
+          this.#world.schedule.in(this.#world.random.between(0, 6_000), () => this.#operate(id));
         if (this.#world.random.chance(0.25))
           this.#world.schedule.in(this.#world.random.between(0, 6_000), () => this.#cancel(id));
         this.#cook(result.order);
@@ -86,6 +90,43 @@ export class Customers {
         (await app.orchestration.cancel([{ id, clientId: null, by }], { waitMs: 1_000 }))[0] ?? null,
       (result) => {
         if (result.kind === "order") this.#hear(`cancel of ${id}`, result.order);
+      },
+    );
+  }
+
+  /** More or fewer meals, another place or a later window: in place, or by a move to another channel. */
+  #change(id: string): void {
+    const { random } = this.#world;
+    const items = [{ sku: "meal-1", quantity: random.between(1, 4), unitPriceMinor: 4_500 }];
+    const change = random.pick([
+      { items },
+      { location: { lat: 25.09, lng: 55.15 } },
+      { window: laterWindow, items },
+    ]);
+    const request = { id, clientId: null, expectedVersion: null, change, by };
+    this.#ask(
+      `change ${id}`,
+      async ({ app }) => (await app.orchestration.change([request], { waitMs: 1_000 }))[0] ?? null,
+      (result) => {
+        if (result.kind === "order") this.#hear(`change of ${id}`, result.order);
+      },
+    );
+  }
+
+  #operate(id: string): void {
+    const action = this.#world.random.pick(["reroute", "retry", "force_cancel"] as const);
+    const request = {
+      id,
+      action,
+      note: "because",
+      key: `${id}-${action}`,
+      by: { actor: "operator:key_1", source: null },
+    };
+    this.#ask(
+      `${action} ${id}`,
+      async ({ app }) => (await app.orchestration.operate([request], { waitMs: 1_000 }))[0] ?? null,
+      (result) => {
+        if (result.kind === "order") this.#hear(`${action} of ${id}`, result.order);
       },
     );
   }

@@ -4,6 +4,8 @@ import type {
   BookingRequest,
   CancelOutcome,
   ChannelAdapter,
+  ChannelLedger,
+  HoldOutcome,
   OfferOutcome,
 } from "../../src/channels/api.ts";
 import { kitchenAdapter } from "../../src/channels/kitchen.ts";
@@ -15,7 +17,7 @@ import type { Caller } from "./wire.ts";
 
 /** What a partner holds of an attempt. */
 interface Booking {
-  state: "booked" | "refused" | "cancelled" | "given_back" | "delivered";
+  state: "held" | "booked" | "refused" | "cancelled" | "given_back" | "delivered";
   /** Too far to be cancelled. */
   left: boolean;
 }
@@ -23,6 +25,8 @@ interface Booking {
 /** The world's side: partners that lose calls and answers, refuse, give back, and report, early, late and twice. */
 export interface Partners {
   adapterOf(caller: Caller, channel: Channel): ChannelAdapter;
+  /** What a channel says of its bookings, for reconciliation. */
+  ledgerOf(caller: Caller, channel: Channel): ChannelLedger;
   /** Bookings that stand, by order and leg; `done` ones were delivered. */
   live(): readonly { key: string; channelId: string; delivered: boolean }[];
   /** Reports that are still to come. */
@@ -80,7 +84,7 @@ export function createPartners(world: PartnerWorld): Partners {
     const known = ledger.get(key);
     if (known?.state === "booked" || known?.state === "delivered")
       return { kind: "booked", bookingRef: `ref-${key}` };
-    if (known) return { kind: "refused", reason: `this key is ${known.state}` };
+    if (known && known.state !== "held") return { kind: "refused", reason: `this key is ${known.state}` };
     if (schedule.nowMs > Date.parse(notAfter)) return { kind: "refused", reason: "too late" };
     const state = ill(0.15) ? "refused" : "booked";
     ledger.set(key, { state, left: false });
@@ -89,6 +93,15 @@ export function createPartners(world: PartnerWorld): Partners {
     assertOneBooking(key);
     beginWork(channel, key, ledger.get(key)!);
     return { kind: "booked", bookingRef: `ref-${key}` };
+  }
+
+  function hold(channel: Channel, { key }: BookingRequest): HoldOutcome {
+    const ledger = ledgerOf(channel.id);
+    const known = ledger.get(key);
+    if (known && known.state !== "held") return { kind: "refused", reason: `this key is ${known.state}` };
+    if (ill(0.15)) return { kind: "refused", reason: "no room" };
+    ledger.set(key, { state: "held", left: false });
+    return { kind: "held", ...(channel.type === "partner_network" ? { partner: "member" } : {}) };
   }
 
   const offer = (): OfferOutcome =>
@@ -191,8 +204,31 @@ export function createPartners(world: PartnerWorld): Partners {
         local: false,
         batches: channel.type === "external_partner",
         offer: (_, requests) => each(requests, offer),
+        hold: (_, requests) => each(requests, (request) => hold(channel, request)),
         book: (_, requests) => each(requests, (request) => book(channel, request)),
         cancel: (_, requests) => each(requests, ({ key }) => cancel(channel, key)),
+      };
+    },
+    ledgerOf(caller, channel) {
+      const read = <T>(work: () => T) =>
+        call<T | null>(caller, channel.id, work, { unknown: null, busy: null });
+      const shown = (state: Booking["state"]) =>
+        state === "delivered" ? "booked" : state === "given_back" ? "refused" : state;
+      const ledger = ledgerOf(channel.id);
+      return {
+        ...(channel.type === "partner_network" ? { partner: "member" } : {}),
+        list: (cursor, limit) =>
+          read(() => {
+            const from = Number(cursor ?? 0);
+            const all = [...ledger].map(([key, { state }]) => ({ key, state: shown(state) }));
+            const nextCursor = from + limit < all.length ? String(from + limit) : null;
+            return { items: all.slice(from, from + limit), nextCursor };
+          }),
+        status: (key) =>
+          read(() => {
+            const known = ledger.get(key);
+            return { key, state: known ? shown(known.state) : ("none" as const) };
+          }),
       };
     },
     live: () =>

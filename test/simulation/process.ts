@@ -1,6 +1,6 @@
 import { type App, createApp } from "../../src/app.ts";
 import type { Channel } from "../../src/capacity/api.ts";
-import type { ChannelAdapter } from "../../src/channels/api.ts";
+import type { ChannelAdapter, ChannelLedger } from "../../src/channels/api.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import { readConfig } from "../../src/platform/config.ts";
 import { UoopError } from "../../src/platform/errors.ts";
@@ -15,6 +15,7 @@ import type { Caller, Wire } from "./wire.ts";
 const config = readConfig({
   ROLES: "orchestration,optimization,capacity,relay,read-model",
   OWNER_LEASE_MS: "4000",
+  RECONCILE_EVERY_SECONDS: "3",
   LOG_LEVEL: "silent",
 });
 
@@ -39,6 +40,7 @@ export interface ProcessWorld {
   wire: Wire;
   /** What its channels' adapters do. */
   adapterOf(caller: Caller, channel: Channel): ChannelAdapter;
+  ledgerOf(caller: Caller, channel: Channel): ChannelLedger;
   note(what: string): void;
   /** The program logged an error that no simulated fault explains. */
   wrong(what: string): void;
@@ -99,6 +101,10 @@ export function createProcess(name: string, world: ProcessWorld): Process {
       name: "channels",
       start: async () => undefined,
       stop: async () => undefined,
+      ledgersOf: (channel) =>
+        channel.type === "internal_kitchen" || channel.type === "dark_store"
+          ? []
+          : [world.ledgerOf(caller, channel)],
       adapterFor(channel) {
         const known = adapters.get(channel.id) ?? world.adapterOf(caller, channel);
         adapters.set(channel.id, known);

@@ -14,6 +14,7 @@ export const window = {
   start: new Date(startMs + hourMs).toISOString(),
   end: new Date(startMs + 3 * hourMs).toISOString(),
 };
+export const laterWindow = { start: new Date(startMs + 2 * hourMs).toISOString(), end: window.end };
 export const by = { actor: "simulation", source: null };
 
 export const channelOf = (type: Channel["type"]): NewChannel => ({

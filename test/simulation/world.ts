@@ -144,6 +144,7 @@ class World {
       random: this.#random,
       wire: this.#wire,
       adapterOf: (caller, channel) => this.#partners.adapterOf(caller, channel),
+      ledgerOf: (caller, channel) => this.#partners.ledgerOf(caller, channel),
       note: (what) => this.#note(what),
       wrong: (what) => this.violate(`logged as an error: ${what}`),
     });
