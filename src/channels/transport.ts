@@ -15,10 +15,19 @@ export interface HttpCall {
   timeoutMs: number;
 }
 
+/** A timer this late tells that our own process stood still: the answer may lie unread in its socket. */
+const stalledMs = 200;
+/** Then what lies there is read first. */
+const readFirstMs = 100;
+
 /** Sends one request and reads its answer whole. Never throws: what went wrong is in the value. */
 export async function send(dispatcher: Dispatcher, clock: Clock, call: HttpCall): Promise<Sent> {
   const abort = new AbortController();
-  const forget = clock.after(call.timeoutMs, () => abort.abort());
+  const startedMs = clock.nowMs();
+  let forget = clock.after(call.timeoutMs, () => {
+    if (clock.nowMs() - startedMs < call.timeoutMs + stalledMs) abort.abort();
+    else forget = clock.after(readFirstMs, () => abort.abort());
+  });
   try {
     const response = await request(call.url, {
       dispatcher,
