@@ -134,6 +134,14 @@ export interface CheckCommandOptions {
   json?: boolean;
 }
 
+export interface CertifyCommandOptions {
+  secret: string;
+  channel?: string;
+  partner?: string;
+  timeout: number;
+  json?: boolean;
+}
+
 export interface DemoCommandOptions {
   speed?: number;
   json?: boolean;
@@ -152,6 +160,19 @@ function addOtherCommands(program: Command, does: Does): void {
     .option("--ledger <url>", "the simulator, for the bookings as the channels saw them")
     .option("--json", "print one JSON object")
     .action(does(async (options: CheckCommandOptions) => (await import("./check.ts")).check(options)));
+  program
+    .command("certify <url>")
+    .description("hold a partner's endpoint against the channel protocol; exit code 1 when it breaks a rule")
+    .requiredOption("--secret <whsec_…>", "the channel's secret, which signs the calls")
+    .option("--channel <id>", "the channel's id (default: one that was never used)")
+    .option("--partner <id>", "for a member of a partner network: its id in it")
+    .option("--timeout <ms>", "how long an answer may take", integerOption(10, 60_000), 2_000)
+    .option("--json", "print one JSON object")
+    .action(
+      does(async (url: string, options: CertifyCommandOptions) =>
+        (await import("./certify.ts")).certifyCommand(url, options),
+      ),
+    );
   program
     .command("demo [folder]")
     .description("play a published delivery day through the HTTP API of a fresh, temporary platform")
