@@ -23,6 +23,8 @@ export class Customers {
   readonly #told = new Map<string, OrderView>();
   /** The order that each key made. */
   readonly #orderOf = new Map<string, string>();
+  /** Orders that an operator forced or moved: then the operator answers for it that the channel that had it will not fulfil it. */
+  readonly answeredFor = new Set<string>();
   #gone = false;
   /** Questions that are not answered yet. */
   #asking = 0;
@@ -115,6 +117,7 @@ export class Customers {
 
   #operate(id: string): void {
     const action = this.#world.random.pick(["reroute", "retry", "force_cancel"] as const);
+    if (action !== "retry") this.answeredFor.add(id);
     const request = {
       id,
       action,

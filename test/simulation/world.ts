@@ -71,7 +71,11 @@ class World {
       broken: (what: string) => this.violate(what),
     };
     this.#customers = new Customers({ ...common, seed, serving: this.#serving });
-    this.#partners = createPartners({ ...common, report: (...report) => this.#customers.report(...report) });
+    this.#partners = createPartners({
+      ...common,
+      report: (...report) => this.#customers.report(...report),
+      answeredFor: this.#customers.answeredFor,
+    });
   }
 
   result(): SeedResult {
@@ -256,6 +260,7 @@ class World {
     const own = this.#partners.live().filter(({ key }) => parseAttemptKey(key)!.orderId === id);
     const tooLate = status === "stuck" && own.length > 0;
     if (!isEnd(status) && !tooLate) this.violate(`I1: ${id} has not ended: ${status}`);
+    if (this.#customers.answeredFor.has(id)) return;
     if ((status === "failed" || status === "cancelled") && own.length > 0)
       this.violate(`I3: ${id} is ${status} and ${own[0]!.key} stands at its channel`);
     if (own.some(({ delivered }) => delivered) && status !== "delivered" && !tooLate)
