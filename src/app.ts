@@ -19,7 +19,7 @@ import { type Service, startAll, stopAll } from "./platform/service.ts";
 import type { ReadModel } from "./read-model/api.ts";
 import { createProjector } from "./read-model/projector.ts";
 import { createReadModel } from "./read-model/store.ts";
-import { createReconciler } from "./reconciliation/reconciler.ts";
+import { createReconciler, type ReconcilerDependencies } from "./reconciliation/reconciler.ts";
 import { createReconciliationStore } from "./reconciliation/store.ts";
 import { createRelay } from "./relay/relay.ts";
 import { type ServiceName, servicesOf } from "./roles.ts";
@@ -87,12 +87,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     exclusive,
   });
   const reconciliation = createReconciliationStore(database);
-  const compared = { store: reconciliation, channels, orchestration, known: knownTo(capacity) };
-  const reconciler = createReconciler({
-    ...common,
-    ...compared,
-    everySeconds: config.RECONCILE_EVERY_SECONDS,
-  });
+  const reconciler = reconcilerOver({ store: reconciliation, channels, orchestration }, capacity, common);
   const projector = createProjector({ ...common, bus });
   const readModel = createReadModel({ database });
   const feed = createEventFeed({ ...common, bus });
@@ -151,6 +146,18 @@ const channelsOver = (capacity: Capacity, { clock, log, metrics, config }: Commo
     onCircuit: (id, partner, detail) =>
       capacity.noteCircuit(id, partner, detail, { actor: "breaker", source: `${hostname()}:${process.pid}` }),
     known: knownTo(capacity),
+  });
+
+const reconcilerOver = (
+  parts: Pick<ReconcilerDependencies, "store" | "channels" | "orchestration">,
+  capacity: Capacity,
+  common: Common,
+): Service =>
+  createReconciler({
+    ...common,
+    ...parts,
+    known: knownTo(capacity),
+    everySeconds: common.config.RECONCILE_EVERY_SECONDS,
   });
 
 const knownTo = (capacity: Capacity) => () => capacity.network().map(({ channel }) => channel);
