@@ -137,6 +137,32 @@ create table channel_callbacks (         -- what channels reported; a repeat is 
 );
 create index channel_callbacks_kept on channel_callbacks (order_id) where outcome = 'kept';
 
+-- The bookings of each partner (or member of a network) are compared with ours, a part of them at a time.
+create table reconciliation (
+  channel_id text collate "C" not null,
+  partner text collate "C" not null,     -- empty: the channel itself
+  list_cursor text,                      -- where the channel's list goes on; null: at its beginning
+  order_cursor text collate "C" not null default '',  -- where our own bookings go on, by order id
+  due_at timestamptz not null default now(),
+  primary key (channel_id, partner)
+);
+
+create table booking_differences (       -- what was found, for operators
+  id text collate "C" primary key,
+  channel_id text collate "C" not null,
+  partner text collate "C" not null,
+  key text collate "C" not null,         -- the attempt's, ord_….<leg>.<attempt>
+  order_id text collate "C" not null,
+  kind text collate "C" not null,        -- unowned, missing, unknown
+  detail text not null,
+  repair text,                           -- how it is put right: cancel, reroute; null: people have to look
+  first_seen_at timestamptz not null default now(),
+  last_seen_at timestamptz not null default now(),
+  settled_at timestamptz,                -- put right, or there no more
+  unique (channel_id, partner, key, kind)
+);
+create index booking_differences_open on booking_differences (id) where settled_at is null;
+
 -- Written with what it tells of, in one transaction; the relay moves rows to the bus and deletes them in bulk.
 create table outbox (
   id bigint generated always as identity primary key,   -- taken under the order's row lock: per order, id order is version order

@@ -19,6 +19,8 @@ import { type Service, startAll, stopAll } from "./platform/service.ts";
 import type { ReadModel } from "./read-model/api.ts";
 import { createProjector } from "./read-model/projector.ts";
 import { createReadModel } from "./read-model/store.ts";
+import { createReconciler, type ReconcilerDependencies } from "./reconciliation/reconciler.ts";
+import { createReconciliationStore } from "./reconciliation/store.ts";
 import { createRelay } from "./relay/relay.ts";
 import { type ServiceName, servicesOf } from "./roles.ts";
 
@@ -83,12 +85,14 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     random,
     exclusive,
   });
+  const reconciliation = createReconciliationStore(database);
+  const reconciler = reconcilerOver({ store: reconciliation, channels, orchestration }, capacity, common);
   const projector = createProjector({ ...common, bus });
   const readModel = createReadModel({ database });
   const feed = createEventFeed({ ...common, bus });
   const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
-  const api = { ...common, orchestration, capacity, readModel, feed, keys };
+  const api = { ...common, orchestration, capacity, readModel, reconciliation, feed, keys };
   const gateway = createGateway(api);
 
   const all: Record<ServiceName, Service> = {
@@ -101,6 +105,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     sealer,
     feed,
     orchestration,
+    reconciler,
     gateway,
   };
   const services = wanted.map((name) => all[name]);
@@ -139,8 +144,22 @@ const channelsOver = (capacity: Capacity, { clock, log, metrics, config }: Commo
     },
     onCircuit: (id, partner, detail) =>
       capacity.noteCircuit(id, partner, detail, { actor: "breaker", source: `${hostname()}:${process.pid}` }),
-    known: () => capacity.network().map(({ channel }) => channel),
+    known: knownTo(capacity),
   });
+
+const reconcilerOver = (
+  parts: Pick<ReconcilerDependencies, "store" | "channels" | "orchestration">,
+  capacity: Capacity,
+  common: Common,
+): Service =>
+  createReconciler({
+    ...common,
+    ...parts,
+    known: knownTo(capacity),
+    everySeconds: common.config.RECONCILE_EVERY_SECONDS,
+  });
+
+const knownTo = (capacity: Capacity) => () => capacity.network().map(({ channel }) => channel);
 
 const databaseService = (database: Database): Service => {
   let closed: Promise<void> | undefined;

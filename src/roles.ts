@@ -11,6 +11,7 @@ const serviceNames = [
   "sealer",
   "feed",
   "orchestration",
+  "reconciler",
   "gateway",
 ] as const;
 export type ServiceName = (typeof serviceNames)[number];
@@ -27,7 +28,7 @@ export const roleTable: Readonly<Record<Role, RoleRow>> = {
   gateway: { does: "answers HTTP", services: ["feed", "gateway"], needs: ["orchestration", "capacity"] },
   orchestration: {
     does: "takes orders in and carries them to their end",
-    services: ["channels", "sealer", "orchestration"],
+    services: ["channels", "sealer", "orchestration", "reconciler"],
     needs: ["capacity", "optimization"],
   },
   optimization: { does: "chooses channels", services: [], needs: [] },

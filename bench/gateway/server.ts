@@ -95,6 +95,7 @@ async function gateway(clients: number): Promise<{ url: string; keys: readonly s
     orchestration,
     capacity: other,
     readModel: other,
+    reconciliation: other,
     feed: other,
     keys,
     metrics: createMetrics(),

@@ -66,6 +66,17 @@ export interface ChannelAdapter {
   cancel(channel: Channel, requests: readonly CancelRequest[]): Promise<readonly CancelOutcome[]>;
 }
 
+/** What one address says of its bookings: a partner, or a member of a network. Null: it does not say, or can't be reached now. */
+export interface ChannelLedger {
+  readonly partner?: string;
+  /** A page of every key that it has heard of, oldest first; `cursor` null: from the beginning. */
+  list(
+    cursor: string | null,
+    limit: number,
+  ): Promise<{ items: readonly Pick<LedgerEntry, "key" | "state">[]; nextCursor: string | null } | null>;
+  status(key: string): Promise<{ key: string; state: LedgerEntry["state"] | "none" } | null>;
+}
+
 /** What a channel says it holds, for reconciliation and `uoop check --ledger`. */
 export interface LedgerEntry {
   key: string;

@@ -4,11 +4,12 @@ import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Service } from "../platform/service.ts";
-import type { ChannelAdapter } from "./api.ts";
+import type { ChannelAdapter, ChannelLedger } from "./api.ts";
 import type { BreakerSettings } from "./breaker.ts";
 import { createEndpoint, type Endpoint, type EndpointWorld } from "./endpoint.ts";
-import { createHttpAdapter } from "./http.ts";
+import { createHttpAdapter, settingsOf } from "./http.ts";
 import { kitchenAdapter } from "./kitchen.ts";
+import { ledgerOf } from "./ledger.ts";
 import { createMonitor } from "./monitor.ts";
 import { createNetworkAdapter, type NetworkAdapter } from "./network.ts";
 import type { Addressee } from "./protocol.ts";
@@ -16,6 +17,8 @@ import type { Addressee } from "./protocol.ts";
 export interface Channels extends Service {
   /** The adapter that speaks to this channel: the same one for the channel's life, so its breaker remembers. */
   adapterFor(channel: Channel): ChannelAdapter;
+  /** Each address that can be asked after the channel's bookings; none of our own kitchens and stores. */
+  ledgersOf(channel: Channel): readonly ChannelLedger[];
 }
 
 export interface ChannelsOptions {
@@ -76,6 +79,14 @@ export function createChannels(options: ChannelsOptions): Channels {
         case "partner_network":
           return remember(networks, channel.id, () => createNetwork(channel.id));
       }
+    },
+    ledgersOf(channel) {
+      const addresses =
+        channel.partners ?? (channel.endpoint ? [{ id: undefined, endpoint: channel.endpoint }] : []);
+      return addresses.map(({ id, endpoint }) => {
+        const to = { channelId: channel.id, ...(id === undefined ? {} : { partner: id }) };
+        return ledgerOf(endpointOf(to), to, settingsOf(channel, endpoint));
+      });
     },
     start: () => monitor.start(),
     async stop() {

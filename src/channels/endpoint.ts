@@ -6,7 +6,7 @@ import type { Metrics } from "../platform/metrics.ts";
 import { type BreakerSettings, createGuard } from "./breaker.ts";
 import { createCapabilityCache } from "./capabilities.ts";
 import { type CallOutcome, type Exchange, readBatch, readSingle } from "./outcome.ts";
-import type { Addressee, AttemptCall } from "./protocol.ts";
+import type { Addressee, AttemptCall, ListCall, StatusCall } from "./protocol.ts";
 import { createSigner, type Signer } from "./signature.ts";
 import { type Sent, send } from "./transport.ts";
 
@@ -36,9 +36,14 @@ export interface Endpoint {
   readonly batches: boolean;
   /** Makes the calls, several in one request where the address takes that; outcomes in input order. Never throws. */
   ask(settings: EndpointSettings, calls: readonly AttemptCall[]): Promise<readonly CallOutcome[]>;
+  /** What it says to a call that changes nothing (status, list); undefined: it does not speak it, or has no answer now. */
+  say(settings: EndpointSettings, call: Question): Promise<unknown>;
   /** Whether it answers at all; the one try of a circuit that may close again. Asked on behalf of no order. */
   probe(settings: EndpointSettings): Promise<boolean>;
 }
+
+/** A call that changes nothing, without whom it is for. */
+type Question = Omit<StatusCall, "channelId" | "partner"> | Omit<ListCall, "channelId" | "partner">;
 
 const secretMissingRetryMs = 1_000;
 
@@ -138,6 +143,16 @@ export function createEndpoint(world: EndpointWorld, to: Addressee): Endpoint {
   }
 
   return {
+    async say({ url, timeoutMs, maxConcurrentCalls }, call) {
+      const said = await guard.run(maxConcurrentCalls, async () => {
+        const sent = await post({ url, timeoutMs }, call.call, { ...call, ...addressOf(to) });
+        const failure = failureOf(sent);
+        if (failure !== null) lastFailure = failure;
+        return { failed: failure !== null, sent };
+      });
+      const { sent } = "sent" in said ? said : { sent: null };
+      return sent?.kind === "response" && sent.status === 200 ? parseJson(sent.body) : undefined;
+    },
     async probe({ url, timeoutMs, maxConcurrentCalls }) {
       const probed = await guard.run(maxConcurrentCalls, async () => {
         const failure = failureOf(
@@ -181,6 +196,14 @@ interface Form {
   path: string;
   payload: object;
   read: Read;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 const withoutSlash = (url: string): string => (url.endsWith("/") ? url.slice(0, -1) : url);

@@ -108,6 +108,22 @@ export const Answer = Type.Object({
 });
 export type Answer = Static<typeof Answer>;
 
+/** One key as a channel has it, in the answers to status and list; further fields are its own. */
+export const LedgerState = Type.Object({
+  key: Type.String({ maxLength: 64 }),
+  state: Type.Union(
+    (["held", "booked", "refused", "cancelled", "tombstone", "none"] as const).map((state) =>
+      Type.Literal(state),
+    ),
+  ),
+});
+export const LedgerPage = Type.Object({
+  items: Type.Array(LedgerState, { maxItems: 1_000 }),
+  nextCursor: Type.Union([Type.String({ maxLength: 200 }), Type.Null()]),
+});
+export type LedgerState = Static<typeof LedgerState>;
+export type LedgerPage = Static<typeof LedgerPage>;
+
 /** What a channel can do beside the must: read once in a while, unsigned. */
 export const Capabilities = Type.Object({
   protocol: Type.String(),

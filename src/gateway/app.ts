@@ -9,6 +9,7 @@ import type { Ids } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { ReadModel } from "../read-model/api.ts";
+import type { Reconciliation } from "../reconciliation/api.ts";
 import type { PlatformEvent } from "../relay/api.ts";
 import type { Guard } from "./auth.ts";
 import type { Keys, Scope } from "./keys.ts";
@@ -35,6 +36,7 @@ export interface GatewayDependencies {
   orchestration: OrchestrationApi;
   capacity: CapacityApi;
   readModel: ReadModel;
+  reconciliation: Reconciliation;
   feed: EventFeed;
   keys: Keys;
   metrics: Metrics;

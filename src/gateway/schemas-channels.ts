@@ -10,6 +10,7 @@ import {
   vehicles,
 } from "../capacity/api.ts";
 import type { CallbackKind, CallbackResult } from "../orchestration/api.ts";
+import type { DifferenceView } from "../reconciliation/api.ts";
 import {
   component,
   currency,
@@ -19,6 +20,7 @@ import {
   listOf,
   location,
   minor,
+  nullableText,
   oneOf,
   printable,
   strict,
@@ -262,4 +264,27 @@ export const callbackAnswer = component<{
     result: oneOf(["applied", "kept", "ignored", "duplicate"] as const),
     detail: Type.String(),
   }),
+);
+
+export const difference = component<DifferenceView>(
+  "BookingDifference",
+  Type.Object(
+    {
+      id: Type.String(),
+      channelId: Type.String(),
+      partner: Type.Optional(Type.String({ description: "member of a network" })),
+      key: Type.String({ description: "the booking's key: ord_….<leg>.<attempt>" }),
+      orderId: Type.String(),
+      kind: oneOf<DifferenceView["kind"]>(["unowned", "missing", "unknown"]),
+      detail: Type.String(),
+      repair: Type.Unsafe<DifferenceView["repair"]>({
+        type: ["string", "null"],
+        description: "cancel, reroute; null: people have to look",
+      }),
+      firstSeenAt: instant("RFC 3339 UTC"),
+      lastSeenAt: instant("RFC 3339 UTC"),
+      settledAt: nullableText("when it was put right or was there no more, RFC 3339 UTC; null: it is open"),
+    },
+    { description: "A booking that its channel has otherwise than we do" },
+  ),
 );

@@ -21,6 +21,7 @@ import { createRateLimiter } from "./rate-limit.ts";
 import { callbackRoutes } from "./routes-callbacks.ts";
 import { changeRoutes } from "./routes-change.ts";
 import { channelRoutes } from "./routes-channels.ts";
+import { differenceRoutes } from "./routes-differences.ts";
 import { healthRoutes } from "./routes-health.ts";
 import { operateRoutes } from "./routes-operate.ts";
 import { orderReadRoutes } from "./routes-order-reads.ts";
@@ -137,6 +138,7 @@ async function buildApp(
     orderReadRoutes,
     changeRoutes,
     operateRoutes,
+    differenceRoutes,
     streamRoutes,
     channelRoutes,
     callbackRoutes,

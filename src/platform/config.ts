@@ -69,6 +69,12 @@ const schema = Type.Object({
     3_600_000,
     "how often channels that are down are probed once that has passed",
   ),
+  RECONCILE_EVERY_SECONDS: integer(
+    60,
+    0,
+    86_400,
+    "how often a part of each partner's bookings is compared with ours; 0: never",
+  ),
   OWNER_LEASE_MS: integer(
     5_000,
     500,

@@ -8,7 +8,12 @@ const latencySeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10];
 export function createMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  return { registry, ...orderMetrics([registry]), ...eventMetrics([registry]) };
+  return {
+    registry,
+    ...orderMetrics([registry]),
+    ...channelMetrics([registry]),
+    ...eventMetrics([registry]),
+  };
 }
 
 function orderMetrics(registers: Registry[]) {
@@ -40,6 +45,27 @@ function orderMetrics(registers: Registry[]) {
       buckets: [1, 10, 50, 100, 250, 500, 1_000, 2_000],
       registers,
     }),
+    stuckOrders: new Counter({
+      name: "uoop_orders_stuck_total",
+      help: "Orders whose undo failed for good",
+      registers,
+    }),
+    deadlines: new Counter({
+      name: "uoop_deadlines_total",
+      help: "Orders whose deadline came, by the status that they had",
+      labelNames: ["status"],
+      registers,
+    }),
+    inMotion: new Gauge({
+      name: "uoop_orders_in_motion",
+      help: "Orders that this process carries",
+      registers,
+    }),
+  };
+}
+
+function channelMetrics(registers: Registry[]) {
+  return {
     channelCalls: new Histogram({
       name: "uoop_channel_call_seconds",
       help: "Calls to channels, by call and outcome",
@@ -53,26 +79,27 @@ function orderMetrics(registers: Registry[]) {
       labelNames: ["channel", "partner"],
       registers,
     }),
-    stuckOrders: new Counter({
-      name: "uoop_orders_stuck_total",
-      help: "Orders whose undo failed for good",
+    bookingsCompared: new Counter({
+      name: "uoop_bookings_compared_total",
+      help: "Bookings that were compared with what their channel has, by channel",
+      labelNames: ["channel"],
       registers,
     }),
-    deadlines: new Counter({
-      name: "uoop_deadlines_total",
-      help: "Orders whose deadline came, by the status that they had",
-      labelNames: ["status"],
+    differences: new Counter({
+      name: "uoop_booking_differences_total",
+      help: "Bookings that differ from what their channel has, by kind and whether that was put right",
+      labelNames: ["kind", "repaired"],
+      registers,
+    }),
+    openDifferences: new Gauge({
+      name: "uoop_booking_differences_open",
+      help: "Differences that people have to look at",
       registers,
     }),
     lateOrders: new Counter({
       name: "uoop_orders_late_total",
       help: "Orders whose promised window passed before they were delivered, by channel",
       labelNames: ["channel"],
-      registers,
-    }),
-    inMotion: new Gauge({
-      name: "uoop_orders_in_motion",
-      help: "Orders that this process carries",
       registers,
     }),
   };

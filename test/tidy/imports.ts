@@ -21,6 +21,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   optimization: ["capacity/ranking.ts"],
   channels: ["capacity/api.ts"],
   orchestration: ["capacity", "optimization", "channels", "relay/append.ts"],
+  reconciliation: [],
   gateway: ["orchestration", "capacity", "read-model", "relay/api.ts"],
   check: ["orchestration", "bus", "relay", "channels/protocol.ts"],
   demo: ["check", "orchestration", "capacity", "channels", "cli"],
