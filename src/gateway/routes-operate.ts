@@ -1,4 +1,5 @@
 import type { FastifyReply } from "fastify";
+import type { Static } from "typebox";
 import type { CancelResult, OperatorAction } from "../orchestration/api.ts";
 import { UoopError } from "../platform/errors.ts";
 import { isId } from "../platform/ids.ts";
@@ -7,9 +8,10 @@ import { byOf } from "./auth.ts";
 import { notFound } from "./order-reads.ts";
 import { sendOrder, sendUndone } from "./routes-orders.ts";
 import { answers, idParams, problemAnswers } from "./schemas.ts";
-import { actHeaders, operatorAct, order } from "./schemas-orders.ts";
+import { actHeaders, operatorAct, order, rerouteAct } from "./schemas-orders.ts";
 
 interface ActionRoute {
+  body: typeof operatorAct | typeof rerouteAct;
   path: string;
   operationId: string;
   summary: string;
@@ -20,6 +22,7 @@ interface ActionRoute {
 
 const actions: Readonly<Record<OperatorAction, ActionRoute>> = {
   retry: {
+    body: operatorAct,
     path: "retry",
     operationId: "retryOrder",
     summary: "Try the undo of a stuck order again now",
@@ -28,16 +31,18 @@ const actions: Readonly<Record<OperatorAction, ActionRoute>> = {
     send: sendUndone,
   },
   reroute: {
+    body: rerouteAct,
     path: "reroute",
     operationId: "rerouteOrder",
     summary: "Give an order to another channel",
     description:
       "Its booking is seen cancelled before another channel is asked; if its channel will not have it cancelled, it keeps the order. " +
-      "Of a stuck order you answer for it that its channel is lost. Nothing is done where no other channel could take it now.",
+      "Of a stuck order, or with `lost`, you answer for it that its channel is lost. Nothing is done where no other channel could take it now.",
     when: { 200: "At rest again: see its status and channel", 202: "On its way to another channel" },
     send: sendRerouted,
   },
   force_cancel: {
+    body: operatorAct,
     path: "force-cancel",
     operationId: "forceCancelOrder",
     summary: "Cancel an order at any cost",
@@ -56,13 +61,13 @@ export function operateRoutes(app: App, world: GatewayWorld): void {
 
 function actionRoute(app: App, world: GatewayWorld, action: OperatorAction): void {
   const { orchestration, requires, config } = world;
-  const { path, when, send, ...described } = actions[action];
+  const { path, body, when, send, ...described } = actions[action];
   const schema = {
     tags: ["operators"],
     ...described,
     params: idParams,
     headers: actHeaders,
-    body: operatorAct.ref,
+    body: body.ref,
     ...answers(
       order.ref,
       when,
@@ -79,7 +84,8 @@ function actionRoute(app: App, world: GatewayWorld, action: OperatorAction): voi
       const { id } = request.params;
       if (!isId("ord", id)) throw notFound(id);
       const key = request.headers["idempotency-key"] ?? null;
-      const wanted = { id, action, note: request.body.reason, key, by: byOf(request) };
+      const { reason: note, lost = false } = request.body as Static<(typeof rerouteAct)["ref"]>;
+      const wanted = { id, action, note, lost, key, by: byOf(request) };
       const [result] = await orchestration.operate([wanted], { waitMs: config.ANSWER_WITHIN_MS });
       return send(reply, result!);
     },

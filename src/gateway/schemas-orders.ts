@@ -166,9 +166,17 @@ export const actHeaders = Type.Object({
     }),
   ),
 });
-const actShape = strict({
-  reason: line(500, { description: "why, for the audit trail; clients don't see it" }),
+const actFields = { reason: line(500, { description: "why, for the audit trail; clients don't see it" }) };
+const actShape = strict(actFields);
+const rerouteShape = strict({
+  ...actFields,
+  lost: Type.Optional(
+    Type.Boolean({
+      description: "true: its channel is lost; it is left without its word, and you answer for it",
+    }),
+  ),
 });
+export const rerouteAct = component<Static<typeof rerouteShape>>("RerouteAct", rerouteShape);
 export const operatorAct = component<Static<typeof actShape>>("OperatorAct", actShape);
 
 const channelRef = Type.Object({ id: Type.String(), type: oneOf<ChannelType>(channelTypes) });

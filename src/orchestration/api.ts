@@ -67,6 +67,8 @@ export interface OperatorRequest {
   action: OperatorAction;
   /** Why, in the operator's words: goes to the audit trail. */
   note: string;
+  /** Of a reroute: the operator answers for it that the channel is lost; it is left without its word. */
+  lost?: boolean;
   /** Idempotency key of the action; null: none was given. */
   key: string | null;
   by: Actor;

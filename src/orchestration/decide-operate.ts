@@ -1,10 +1,10 @@
 import type { CancellationRules } from "../capacity/api.ts";
 import type { OperatorAction } from "./api.ts";
 import { cancellationOf } from "./cancellation.ts";
-import { type Carried, type Decision, noUnits, openAttempts } from "./carried.ts";
+import { type Carried, type Decision, isLeaving, noUnits, openAttempts } from "./carried.ts";
 import type { RoutedFor } from "./decide.ts";
 import { closed, decideUndo, endOf } from "./decide-undo.ts";
-import { change } from "./moves.ts";
+import { change, type Move } from "./moves.ts";
 import type { Reason } from "./order.ts";
 import type { OrderStatus } from "./order-state.ts";
 
@@ -20,6 +20,8 @@ const maxRememberedActs = 8;
 interface OperateOptions {
   /** Why, in the operator's words: for the audit trail. */
   note: string;
+  /** Of a reroute: the channel is lost, and left without its word. */
+  lost: boolean;
   /** Digest of its idempotency key; null: none. */
   act: string | null;
   nowMs: number;
@@ -44,7 +46,7 @@ export function decideOperate(order: Carried, action: OperatorAction, options: O
     case "force_cancel":
       return decideForceCancel(acted, rules, note, nowMs);
     case "reroute":
-      return decideReroute(acted, options.elsewhere, note, nowMs);
+      return decideReroute(acted, options);
   }
 }
 
@@ -112,20 +114,17 @@ function feeOf({ state }: Carried, rules: CancellationRules | undefined, nowMs: 
 }
 
 /**
- * Its channel is left for another, where there is one with room. The booking is seen cancelled first; of a stuck order, which its channel
- * would not cancel, the operator answers for it that the channel is lost (I4).
+ * Its channel is left for another, where there is one with room. The booking is seen cancelled first; where the channel is lost, or has
+ * refused for good (stuck), the operator answers for it that nothing will come of it (I4).
  */
-function decideReroute(
-  order: Carried,
-  elsewhere: (order: Carried) => RoutedFor,
-  note: string,
-  nowMs: number,
-): Operated {
+function decideReroute(order: Carried, { elsewhere, note, lost, nowMs }: OperateOptions): Operated {
   const { state } = order;
+  const leaves = lost && isLeaving(order);
   switch (state.status) {
     case "received":
     case "rerouting":
-      return { kind: "as_is" };
+      if (!leaves) return { kind: "as_is" };
+      break;
     case "reserved":
     case "confirmed":
     case "preparing":
@@ -142,9 +141,11 @@ function decideReroute(
     return { kind: "refuse", code: "no_other_channel", detail: why };
   }
   const reason: Reason = { code: "rerouted_by_operator", detail: "Given to another channel by an operator." };
-  const move = { to: "rerouting" as const, legs: [], reason, log: { note } };
-  if (state.status === "stuck") {
-    const { undoing: _over, before: _lost, ...saga } = passing.saga;
+  const log = { note, ...(lost ? { outcome: "lost" } : {}) };
+  const move: Move = { to: "rerouting", legs: [], reason, log };
+  if (leaves) move.updated = { changed: ["legs"] };
+  if (lost || state.status === "stuck") {
+    const { undoing: _over, before: _lost, move: _moved, ...saga } = passing.saga;
     const attemptChanges = closed(openAttempts(order), "cancelled");
     const base = change(order, [move], saga, nowMs);
     return { kind: "apply", decision: { ...noUnits, base, attemptChanges } };

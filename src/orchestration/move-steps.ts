@@ -32,7 +32,8 @@ async function leave(order: Carried, world: World): Promise<Outcome> {
   for (const attempt of oldAttempts(order)) {
     const answer = await cancelAttempt(order, attempt, world);
     if (answer.kind === "refused") return giveBack(order, answer.detail, world);
-    if (answer.kind === "retry") return answer;
+    if (answer.kind === "retry")
+      return answer.uncertain ? { kind: "unknown", detail: answer.detail } : answer;
   }
   const to = newAttempt(order);
   const ref = adapterOf(to, world)?.local
@@ -41,9 +42,9 @@ async function leave(order: Carried, world: World): Promise<Outcome> {
   return { kind: "done", decision: decideMoved(order, ref, world.nowMs()) };
 }
 
-/** The new channel did not answer for long: its room is given back, and the order stays. */
+/** The new channel did not answer, or the old one can't be reached and was surely not cancelled: the order stays. */
 export const withdrawNew: Do = (orders, world) =>
-  Promise.all(orders.map((order) => giveBack(order, "The new channel did not answer.", world)));
+  Promise.all(orders.map((order) => giveBack(order, "A channel that it needs can't be reached.", world)));
 
 async function giveBack(order: Carried, detail: string, world: World): Promise<Outcome> {
   const answer = await cancelAttempt(order, newAttempt(order), world);

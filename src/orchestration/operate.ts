@@ -13,11 +13,13 @@ export async function operateOrders(
   const { clock, route } = dependencies;
   const decide = (order: Carried | null, index: number): Decided<OrderRefusal | null> => {
     const { id, action, note, key, by } = requests[index]!;
+    const { lost = false } = requests[index]!;
     if (!order) {
       return { answer: { kind: "refused", code: "order_not_found", detail: `There is no order ${id}.` } };
     }
     const operated = decideOperate(order, action, {
       note,
+      lost,
       act: key === null ? null : digest(`${action}\n${key}`),
       nowMs: clock.nowMs(),
       rules: rulesOf(order, dependencies),

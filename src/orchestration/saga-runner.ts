@@ -256,12 +256,17 @@ export class SagaRunner {
   /** Asks again, or (a channel, tried enough) leaves it for another. */
   #again(entry: Entry, step: SagaStep, afterMs: number, detail: string): Promise<void> | void {
     entry.tries += 1;
-    const mayGiveUp = step.name === "offer" || step.name === "book" || step.name === "hold";
+    const mayGiveUp =
+      step.name === "offer" ||
+      step.name === "book" ||
+      step.name === "hold" ||
+      // An old booking that may have been cancelled is no promise to go back to.
+      (step.name === "leave" && !entry.uncertain);
     if (!mayGiveUp || (entry.tries < maxTries && afterMs <= patienceMs)) {
       return this.#later(entry, this.#backoffMs(entry.tries, afterMs), () => this.#schedule(entry));
     }
     const reason: Reason = { code: "channel_unreachable", detail };
-    if (!entry.uncertain && step.name !== "hold")
+    if (!entry.uncertain && !isMoving(entry.order))
       return this.#write(entry, decideUnreachable(entry.order, reason, this.#dependencies.world.nowMs()));
     entry.leaving = reason;
     entry.tries = 0;

@@ -35,7 +35,7 @@ export type Undo = (orders: readonly Carried[], world: World) => Promise<readonl
 export type UndoOutcome =
   | { kind: "undone"; feeMinor?: number } // what the channel says that it charges for it
   | { kind: "refused"; detail: string }
-  | { kind: "retry"; afterMs: number; detail: string };
+  | { kind: "retry"; afterMs: number; detail: string; uncertain?: true }; // uncertain: it may have been undone
 
 export interface SagaStep {
   readonly name: "reserve" | "offer" | "book" | "confirm" | "hold" | "leave" | "withdraw";
@@ -128,7 +128,7 @@ export async function cancelAttempt(
     case "retry":
       return answer;
     case "unknown":
-      return { kind: "retry", afterMs: 200, detail: answer.detail };
+      return { kind: "retry", afterMs: 200, detail: answer.detail, uncertain: true };
   }
 }
 

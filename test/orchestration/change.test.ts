@@ -205,6 +205,15 @@ const refusals: [string, () => void][] = [
   ["keeps no room", () => (partner.holding = async () => ({ kind: "refused", reason: "hold_unsupported" }))],
   ["never answers", () => (partner.holding = async () => ({ kind: "unknown", detail: "timeout" }))],
   [
+    "can't be reached for the old one's cancellation",
+    () => {
+      partner.cancelling = async (key) =>
+        key.endsWith(".1.1")
+          ? { kind: "retry", afterMs: 1, detail: "connection refused" }
+          : { kind: "cancelled" };
+    },
+  ],
+  [
     "will not let the old one go",
     () => {
       partner.cancelling = async (key) =>

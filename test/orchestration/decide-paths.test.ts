@@ -121,11 +121,16 @@ describe("whatever is decided of whatever order, the table and the invariants ho
       if (due) assertWhole(order, due, `${nameOf(order)} due`);
       assert.equal(due === null, isEnd(order.state.status), "every status but an end has a deadline");
       for (const action of actions) {
-        for (const route of [elsewhere, nowhere]) {
+        for (const [route, lost] of [
+          [elsewhere, false],
+          [elsewhere, true],
+          [nowhere, true],
+        ] as const) {
           const operated = decideOperate(order, action, {
             note: "n",
             act: "k",
             rules: undefined,
+            lost,
             nowMs: 1,
             elsewhere: () => route,
           });
@@ -135,6 +140,7 @@ describe("whatever is decided of whatever order, the table and the invariants ho
             note: "n",
             act: "k",
             rules: undefined,
+            lost,
             nowMs: 2,
             elsewhere: () => route,
           });
@@ -232,7 +238,7 @@ test("what a cancellation costs is what the channel says, else what its rules sa
 test("rerouting passes the present channel over, and refuses where nobody else could take the order", () => {
   const order = carried({ status: "confirmed", booking: "booked" });
   const routed: Carried[] = [];
-  const options = { note: "oven broke", act: null, rules: undefined, nowMs: 1 };
+  const options = { note: "oven broke", act: null, rules: undefined, lost: false, nowMs: 1 };
   const operated = decideOperate(order, "reroute", {
     ...options,
     elsewhere: (passing) => {

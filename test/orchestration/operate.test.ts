@@ -194,6 +194,16 @@ test("why an operator did it is in the audit trail, with who did, and in no view
   assert.ok(!JSON.stringify(await now(order.id)).includes("oven"));
 });
 
+test("a channel that can't be reached holds up a reroute, until an operator says that it is lost", async () => {
+  const order = await place("unreachable");
+  cancelling = async () => ({ kind: "unknown", detail: "timeout" });
+  const request = { id: order.id, action: "reroute" as const, note: "x", key: null, by };
+  const [waits] = await world.orchestration.operate([request], { waitMs: 300 });
+  assert.partialDeepStrictEqual(waits, { order: { status: "rerouting" } });
+  const [moved] = await world.orchestration.operate([{ ...request, lost: true }], { waitMs: 5_000 });
+  assert.partialDeepStrictEqual(moved, { order: { status: "confirmed", legs: [{ attempt: 2 }] } });
+});
+
 test("a process that dies while a channel is being left: the next one goes on, with one booking at every moment", async () => {
   const order = await place("dies");
   const other = await world.another();
