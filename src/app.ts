@@ -20,6 +20,8 @@ import { createProjector } from "./read-model/projector.ts";
 import { createReadModel } from "./read-model/store.ts";
 import { createRelay } from "./relay/relay.ts";
 import { type ServiceName, servicesOf } from "./roles.ts";
+import { createDeliverer } from "./webhooks/deliverer.ts";
+import { createWebhooks } from "./webhooks/webhooks.ts";
 
 /** What tests and simulations put in place of the real thing. */
 export interface Overrides {
@@ -68,10 +70,14 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     connections: config.DATABASE_CONNECTIONS,
     application: "uoop",
   });
-  const common = { database, clock, ids, log, metrics, config };
+  const common = { database, clock, ids, log, metrics, config, rule: config.WEBHOOK_TARGETS };
 
   const bus = createEventLog({ database });
-  const relay = createRelay({ ...common, bus, holder: ids.create("own", clock.nowMs()) });
+  const holder = ids.create("own", clock.nowMs());
+  const relay = createRelay({ ...common, bus, holder });
+  const deliverer = createDeliverer({ ...common, bus, holder, random, exclusive });
+  const pokes = { onChanged: () => deliverer.poke(), onAppended: () => relay.poke() };
+  const webhooks = createWebhooks({ ...common, bus, ...pokes });
   const capacity = createCapacity({ ...common, onCommitted: () => relay.poke() });
   const channels = createChannels({ clock, log, metrics, secretOf: (id) => capacity.callbackSecret(id) });
   const orchestration = createOrchestration({
@@ -87,7 +93,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const feed = createEventFeed({ ...common, bus });
   const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
-  const api = { ...common, orchestration, capacity, readModel, feed, keys };
+  const api = { ...common, orchestration, capacity, readModel, feed, keys, webhooks };
   const gateway = createGateway(api);
 
   const all: Record<ServiceName, Service> = {
@@ -96,6 +102,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     channels,
     capacity,
     relay,
+    webhooks: deliverer,
     projector,
     sealer,
     feed,

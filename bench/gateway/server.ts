@@ -94,6 +94,7 @@ async function gateway(clients: number): Promise<{ url: string; keys: readonly s
     capacity: other,
     readModel: other,
     feed: other,
+    webhooks: other,
     keys,
     metrics: createMetrics(),
     log: createLog("error"),

@@ -61,6 +61,7 @@ function unfoldOne(
     dataschema: schemaOf(packed.type),
     subjectversion: packed.version,
     partitionkey,
+    ...(packed.replay ? { replay: true } : {}),
     data: { ...snapshot, ...packed.data },
   };
 }

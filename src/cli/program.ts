@@ -101,7 +101,10 @@ function addKeyCommands(program: Command, does: Does): void {
   keys
     .command("create <client>")
     .description("make a key for a client (made when new); the key is shown once")
-    .requiredOption("--scopes <list>", "comma-separated: orders:read, orders:write, channels:write, admin")
+    .requiredOption(
+      "--scopes <list>",
+      "comma-separated: orders:read, orders:write, channels:write, webhooks:write, admin",
+    )
     .option(
       "--rate-limit <number>",
       "requests a minute; 0: not limited (default: 1000, with admin 0)",

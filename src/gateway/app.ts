@@ -10,6 +10,7 @@ import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { ReadModel } from "../read-model/api.ts";
 import type { PlatformEvent } from "../relay/api.ts";
+import type { WebhooksApi } from "../webhooks/api.ts";
 import type { Guard } from "./auth.ts";
 import type { Keys, Scope } from "./keys.ts";
 import type { OrderReads } from "./order-reads.ts";
@@ -37,6 +38,7 @@ export interface GatewayDependencies {
   readModel: ReadModel;
   feed: EventFeed;
   keys: Keys;
+  webhooks: WebhooksApi;
   metrics: Metrics;
   log: Log;
   clock: Clock;

@@ -7,7 +7,7 @@ import type { Clock } from "../platform/clock.ts";
 import { type Database, type Executor, statement } from "../platform/database.ts";
 import type { Ids } from "../platform/ids.ts";
 
-export const scopes = ["orders:read", "orders:write", "channels:write", "admin"] as const;
+export const scopes = ["orders:read", "orders:write", "channels:write", "webhooks:write", "admin"] as const;
 export type Scope = (typeof scopes)[number];
 
 /** Who a request is from: its key, the key's client and what it may do. */

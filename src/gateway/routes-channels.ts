@@ -4,7 +4,7 @@ import { type FieldError, UoopError } from "../platform/errors.ts";
 import { isId } from "../platform/ids.ts";
 import type { App, GatewayWorld } from "./app.ts";
 import { byOf } from "./auth.ts";
-import { readCursor, writeCursor } from "./cursors.ts";
+import { readCursor, readIfMatch, writeCursor } from "./cursors.ts";
 import { answers, idParams, problemAnswers } from "./schemas.ts";
 import {
   type ChannelPatchBody,
@@ -206,18 +206,6 @@ function patchChannel(app: App, { capacity, requires }: GatewayWorld): void {
     });
     return sendChannel(reply, await capacity.patchChannel(before.id, patch, expected, byOf(request)));
   });
-}
-
-/** The version in an ETag; null: whatever it is. A tag that is none of ours can't match. */
-function readIfMatch(header: string | undefined): number | null {
-  if (header === undefined || header.trim() === "*") return null;
-  const match = /^\s*(?:W\/)?"(\d{1,9})"\s*$/.exec(header);
-  if (!match)
-    throw new UoopError(
-      "version_conflict",
-      `If-Match must be the channel's ETag, such as "3"; it is ${header}.`,
-    );
-  return Number(match[1]);
 }
 
 function pauseAndResume(app: App, { capacity, requires }: GatewayWorld): void {

@@ -20,12 +20,15 @@ import {
 import { createRateLimiter } from "./rate-limit.ts";
 import { callbackRoutes } from "./routes-callbacks.ts";
 import { channelRoutes } from "./routes-channels.ts";
+import { deadLetterRoutes } from "./routes-dead-letters.ts";
 import { healthRoutes } from "./routes-health.ts";
 import { orderReadRoutes } from "./routes-order-reads.ts";
 import { orderRoutes } from "./routes-orders.ts";
+import { webhookRoutes } from "./routes-webhooks.ts";
 import * as shared from "./schemas.ts";
 import * as channelSchemas from "./schemas-channels.ts";
 import * as orderSchemas from "./schemas-orders.ts";
+import * as webhookSchemas from "./schemas-webhooks.ts";
 import { streamRoutes } from "./streams.ts";
 import { createValidation } from "./validation.ts";
 
@@ -40,7 +43,7 @@ const drainSweepMs = 20;
 /** Requests under way at most (streams have a limit of their own); beyond it 503 at once, before a key or a body is looked at. */
 const maxRequestsUnderWay = 10_000;
 
-const components: readonly TSchema[] = [shared, orderSchemas, channelSchemas]
+const components: readonly TSchema[] = [shared, orderSchemas, channelSchemas, webhookSchemas]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
     (value): value is shared.Component<unknown> =>
@@ -130,7 +133,10 @@ async function buildApp(
   limitRequests(app, limits);
   await collectOpenApi(app);
   for (const schema of components) app.addSchema(schema);
-  for (const add of [orderRoutes, orderReadRoutes, streamRoutes, channelRoutes, callbackRoutes, healthRoutes])
+  for (const add of [
+    ...[orderRoutes, orderReadRoutes, streamRoutes, channelRoutes, callbackRoutes],
+    ...[webhookRoutes, deadLetterRoutes, healthRoutes],
+  ])
     add(app, world);
   openApiRoute(app);
   docsRoutes(app);

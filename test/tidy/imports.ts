@@ -16,6 +16,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   platform: [],
   bus: ["relay/api.ts"],
   relay: ["bus"],
+  webhooks: ["bus", "relay/append.ts"],
   "read-model": ["bus"],
   capacity: ["relay/append.ts"],
   optimization: ["capacity/ranking.ts"],
