@@ -183,16 +183,82 @@ create table lanes (                     -- who relays each lane: fenced by epoc
 ) with (fillfactor = 50);
 insert into lanes (lane) select generate_series(0, 63);
 
-create table dead_letters (
-  id bigint generated always as identity primary key,
-  subscriber text not null,              -- 'schema' when the event itself was bad
+create table dead_letters (              -- what could not be delivered or did not fit its schema; an operator sees and replays it
+  id uuid primary key default uuidv7(),  -- the API's dlt_…
+  subscriber text collate "C" not null,  -- a webhook's id; 'schema' when the event itself was bad (then `event` is its outbox row)
+  client_id text collate "C",            -- who may see it; null: operators
   event_id text not null,
+  event_type text,                       -- null: of a whole row
   subject text collate "C" not null,
+  position bigint,                       -- on the bus, if it got there
   reason text not null,
   event json not null,
   attempts int not null,
   created_at timestamptz not null default now(),
   replayed_at timestamptz
+);
+create index dead_letters_by_subscriber on dead_letters (subscriber, id);
+create index dead_letters_by_client on dead_letters (client_id, id);
+create index dead_letters_open on dead_letters (id) where replayed_at is null;
+
+create table webhooks (
+  id text collate "C" primary key,
+  client_id text collate "C" not null references clients (id),
+  sees_all boolean not null,             -- made with an admin key: every client's orders, and channels
+  version int not null default 1,        -- grows with every change; deliverers read it anew
+  url text not null,
+  description text not null,
+  types text[],                          -- null: every type
+  max_events_per_request int not null,
+  max_concurrent_requests int not null,
+  status text collate "C" not null check (status in ('active', 'paused')),
+  paused_reason text,
+  paused_at timestamptz,
+  secret text not null,
+  previous_secret text,                  -- signs as well until then
+  previous_secret_until timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+create index webhooks_by_client on webhooks (client_id, id);
+
+-- Who delivers to a webhook (fenced by epoch, as lanes are), how far it is on the bus and how it goes. Written once a batch.
+create table webhook_progress (
+  webhook_id text collate "C" primary key references webhooks (id) on delete cascade,
+  holder text collate "C",
+  epoch int not null default 0,
+  lease_until timestamptz,
+  position bigint not null,              -- everything up to here is delivered, pending, a dead letter, or not for it
+  failures int not null default 0,       -- requests that failed since one succeeded
+  failing_since timestamptz,
+  retry_at timestamptz,                  -- before that nothing is sent to it
+  last_error text,
+  last_delivered_at timestamptz,
+  delivered bigint not null default 0,   -- events
+  retried bigint not null default 0,     -- events sent again
+  dead bigint not null default 0,        -- events given up
+  requests bigint not null default 0,
+  failed_requests bigint not null default 0,
+  response_ms bigint not null default 0  -- of all requests together
+) with (fillfactor = 50);
+
+create table webhook_pending (           -- passed by `position`, yet to be delivered: failed before, behind one that did, or a replay
+  webhook_id text collate "C" not null references webhooks (id) on delete cascade,
+  event_id text collate "C" not null,
+  position bigint not null,
+  subject text collate "C" not null,
+  type text collate "C" not null,
+  replay boolean not null,
+  attempts int not null,
+  next_at timestamptz not null,
+  reason text,
+  event text not null,
+  primary key (webhook_id, event_id)
+);
+
+create table webhook_deliverers (        -- processes that deliver: they share the webhooks evenly
+  id text collate "C" primary key,
+  lease_until timestamptz not null
 );
 
 -- The embedded bus. Positions are given by the one writer that holds the head row, so they become visible in order.

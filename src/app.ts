@@ -23,6 +23,8 @@ import { createReconciler, type ReconcilerDependencies } from "./reconciliation/
 import { createReconciliationStore } from "./reconciliation/store.ts";
 import { createRelay } from "./relay/relay.ts";
 import { type ServiceName, servicesOf } from "./roles.ts";
+import { createDeliverer } from "./webhooks/deliverer.ts";
+import { createWebhooks } from "./webhooks/webhooks.ts";
 
 /** What tests and simulations put in place of the real thing. */
 export interface Overrides {
@@ -68,14 +70,17 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     random = Math.random,
     exclusive = false,
   } = overrides;
-  const wanted = servicesOf(config.roleSet);
   const database =
     overrides.database ??
     openDatabase(config.DATABASE_URL, { connections: config.DATABASE_CONNECTIONS, application: "uoop" });
-  const common = { database, clock, ids, log, metrics, config };
+  const common = { database, clock, ids, log, metrics, config, rule: config.WEBHOOK_TARGETS };
 
   const bus = createEventLog({ database });
-  const relay = createRelay({ ...common, bus, holder: ids.create("own", clock.nowMs()) });
+  const holder = ids.create("own", clock.nowMs());
+  const relay = createRelay({ ...common, bus, holder });
+  const deliverer = createDeliverer({ ...common, bus, holder, random, exclusive });
+  const pokes = { onChanged: () => deliverer.poke(), onAppended: () => relay.poke() };
+  const webhooks = createWebhooks({ ...common, bus, ...pokes });
   const capacity = createCapacity({ ...common, onCommitted: () => relay.poke() });
   const channels = overrides.channels ?? channelsOver(capacity, common);
   const orchestration = createOrchestration({
@@ -93,7 +98,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const feed = createEventFeed({ ...common, bus });
   const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
-  const api = { ...common, orchestration, capacity, readModel, reconciliation, feed, keys };
+  const api = { ...common, orchestration, capacity, readModel, reconciliation, feed, keys, webhooks };
   const gateway = createGateway(api);
 
   const all: Record<ServiceName, Service> = {
@@ -102,6 +107,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     channels,
     capacity,
     relay,
+    webhooks: deliverer,
     projector,
     sealer,
     feed,
@@ -109,7 +115,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     reconciler,
     gateway,
   };
-  const services = wanted.map((name) => all[name]);
+  const services = servicesOf(config.roleSet).map((name) => all[name]);
   return {
     name: "app",
     config,

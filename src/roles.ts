@@ -7,6 +7,7 @@ const serviceNames = [
   "channels",
   "capacity",
   "relay",
+  "webhooks",
   "projector",
   "sealer",
   "feed",
@@ -33,7 +34,11 @@ export const roleTable: Readonly<Record<Role, RoleRow>> = {
   },
   optimization: { does: "chooses channels", services: [], needs: [] },
   capacity: { does: "keeps channels, slots and who has room", services: ["capacity"], needs: [] },
-  relay: { does: "moves events from the outbox to the bus", services: ["relay"], needs: [] },
+  relay: {
+    does: "moves events from the outbox to the bus and to webhooks",
+    services: ["relay", "webhooks"],
+    needs: [],
+  },
   "read-model": { does: "projects the bus into what GETs read", services: ["projector"], needs: [] },
 };
 

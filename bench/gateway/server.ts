@@ -89,6 +89,7 @@ async function gateway(clients: number): Promise<{ url: string; keys: readonly s
     readModel: other,
     reconciliation: other,
     feed: other,
+    webhooks: other,
     keys,
     metrics: createMetrics(),
     log: createLog("error"),

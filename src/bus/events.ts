@@ -48,6 +48,7 @@ function unfoldOne(row: EventRow, packed: PackedEvent, data: State, partitionkey
     dataschema: schemaOf(packed.type),
     subjectversion: packed.version,
     partitionkey,
+    ...(packed.replay ? { replay: true } : {}),
     data,
   };
 }

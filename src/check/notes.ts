@@ -11,7 +11,7 @@ const lags = statement(
 );
 const deadLetters = statement(
   "check.dead_letters",
-  `select subscriber, count(*) as count, min(id) as first, min(reason) as reason
+  `select subscriber, count(*) as count, min(created_at) as first, min(reason) as reason
    from dead_letters where replayed_at is null group by subscriber order by subscriber`,
 );
 
@@ -26,7 +26,7 @@ interface Lags {
 /** What is not wrong but worth knowing: what is still on its way, and what waits for an operator. */
 export async function lagNotes(tx: Executor): Promise<string[]> {
   const [lag] = await tx.run<Lags>(lags);
-  const letters = await tx.run<{ subscriber: string; count: number; first: number; reason: string }>(
+  const letters = await tx.run<{ subscriber: string; count: number; first: string; reason: string }>(
     deadLetters,
   );
   const notes: string[] = [];
@@ -39,7 +39,7 @@ export async function lagNotes(tx: Executor): Promise<string[]> {
   if (lag && lag.stuck > 0) notes.push(`${lag.stuck} orders are stuck: an operator decides`);
   for (const letter of letters) {
     notes.push(
-      `${letter.count} dead letters of ${letter.subscriber} wait for an operator, from number ${letter.first} on (${letter.reason})`,
+      `${letter.count} dead letters of ${letter.subscriber} wait for an operator, the oldest since ${letter.first} (${letter.reason})`,
     );
   }
   return notes;

@@ -103,7 +103,7 @@ function addKeyCommands(program: Command, does: Does): void {
     .description("make a key for a client (made when new); the key is shown once")
     .requiredOption(
       "--scopes <list>",
-      "comma-separated: orders:read, orders:write, orders:operate, channels:write, admin",
+      "comma-separated: orders:read, orders:write, orders:operate, channels:write, webhooks:write, admin",
     )
     .option(
       "--rate-limit <number>",

@@ -11,6 +11,7 @@ import type { Metrics } from "../platform/metrics.ts";
 import type { ReadModel } from "../read-model/api.ts";
 import type { Reconciliation } from "../reconciliation/api.ts";
 import type { PlatformEvent } from "../relay/api.ts";
+import type { WebhooksApi } from "../webhooks/api.ts";
 import type { Guard } from "./auth.ts";
 import type { Keys, Scope } from "./keys.ts";
 import type { OrderReads } from "./order-reads.ts";
@@ -39,6 +40,7 @@ export interface GatewayDependencies {
   reconciliation: Reconciliation;
   feed: EventFeed;
   keys: Keys;
+  webhooks: WebhooksApi;
   metrics: Metrics;
   log: Log;
   clock: Clock;

@@ -8,7 +8,14 @@ import { type Database, type Executor, statement } from "../platform/database.ts
 import type { Ids } from "../platform/ids.ts";
 
 /** `orders:operate`: sees every client's orders and takes operators' actions on them; `admin`: everything. */
-export const scopes = ["orders:read", "orders:write", "orders:operate", "channels:write", "admin"] as const;
+export const scopes = [
+  "orders:read",
+  "orders:write",
+  "orders:operate",
+  "channels:write",
+  "webhooks:write",
+  "admin",
+] as const;
 export type Scope = (typeof scopes)[number];
 
 /** Who a request is from: its key, the key's client and what it may do. */

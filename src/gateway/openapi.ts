@@ -23,6 +23,7 @@ export async function collectOpenApi(app: App): Promise<void> {
         { name: "orders", description: "Place orders, read them, cancel them" },
         { name: "streams", description: "Follow what happens, as it happens" },
         { name: "channels", description: "Who fulfils orders, where, when and how many" },
+        { name: "webhooks", description: "Have events sent to you; what could not be sent" },
         { name: "operations", description: "For those who run it" },
       ],
     },

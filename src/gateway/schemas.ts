@@ -151,6 +151,13 @@ export const event = component<PlatformEvent>(
       dataschema: Type.String(),
       subjectversion: Type.Integer({ description: "the subject's version that this event tells of" }),
       partitionkey: Type.String(),
+      replay: Type.Optional(
+        Type.Unsafe<true>({
+          type: "boolean",
+          enum: [true],
+          description: "it was a dead letter and is sent again",
+        }),
+      ),
       data: Type.Unsafe<Readonly<Record<string, unknown>>>({ type: "object", additionalProperties: true }),
     },
     { description: "CloudEvents 1.0; docs/events.md tells what is in `data`" },

@@ -21,14 +21,17 @@ import { createRateLimiter } from "./rate-limit.ts";
 import { callbackRoutes } from "./routes-callbacks.ts";
 import { changeRoutes } from "./routes-change.ts";
 import { channelRoutes } from "./routes-channels.ts";
+import { deadLetterRoutes } from "./routes-dead-letters.ts";
 import { differenceRoutes } from "./routes-differences.ts";
 import { healthRoutes } from "./routes-health.ts";
 import { operateRoutes } from "./routes-operate.ts";
 import { orderReadRoutes } from "./routes-order-reads.ts";
 import { orderRoutes } from "./routes-orders.ts";
+import { webhookRoutes } from "./routes-webhooks.ts";
 import * as shared from "./schemas.ts";
 import * as channelSchemas from "./schemas-channels.ts";
 import * as orderSchemas from "./schemas-orders.ts";
+import * as webhookSchemas from "./schemas-webhooks.ts";
 import { streamRoutes } from "./streams.ts";
 import { createValidation } from "./validation.ts";
 
@@ -43,7 +46,7 @@ const drainSweepMs = 20;
 /** Requests under way at most (streams have a limit of their own); beyond it 503 at once, before a key or a body is looked at. */
 const maxRequestsUnderWay = 10_000;
 
-const components: readonly TSchema[] = [shared, orderSchemas, channelSchemas]
+const components: readonly TSchema[] = [shared, orderSchemas, channelSchemas, webhookSchemas]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
     (value): value is shared.Component<unknown> =>
@@ -134,15 +137,8 @@ async function buildApp(
   await collectOpenApi(app);
   for (const schema of components) app.addSchema(schema);
   for (const add of [
-    orderRoutes,
-    orderReadRoutes,
-    changeRoutes,
-    operateRoutes,
-    differenceRoutes,
-    streamRoutes,
-    channelRoutes,
-    callbackRoutes,
-    healthRoutes,
+    ...[orderRoutes, orderReadRoutes, changeRoutes, operateRoutes, differenceRoutes, streamRoutes],
+    ...[channelRoutes, callbackRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
   ])
     add(app, world);
   openApiRoute(app);

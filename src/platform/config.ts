@@ -81,6 +81,10 @@ const schema = Type.Object({
     60_000,
     "a process that has not renewed for this long loses its orders",
   ),
+  WEBHOOK_TARGETS: oneOf(
+    ["public", "any"],
+    "public: webhooks go to https addresses of the internet only; any: also to private ones and http, for development",
+  ),
 });
 
 export type Environment = Static<typeof schema>;

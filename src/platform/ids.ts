@@ -4,7 +4,7 @@ import { TypeID } from "typeid-js";
 /** Lanes an order may have: the unit of sharding and of relay order. The lane is a hash of client + idempotency key. */
 export const laneCount = 64;
 
-export type IdPrefix = "ord" | "chn" | "slt" | "evt" | "cli" | "key" | "own" | "cbk" | "dif";
+export type IdPrefix = "ord" | "chn" | "slt" | "evt" | "cli" | "key" | "own" | "cbk" | "dif" | "whk" | "dlt";
 
 /** Source of random bytes; tests pass a seeded one. */
 export type FillRandom = (bytes: Uint8Array) => void;
@@ -55,6 +55,10 @@ export function createIds(fillRandom: FillRandom = pooledRandom()): Ids {
     },
   };
 }
+
+/** A TypeID of a UUID that the database made, and back. */
+export const idOfUuid = (prefix: IdPrefix, uuid: string): string => TypeID.fromUUID(prefix, uuid).toString();
+export const uuidOfId = (id: string): string => TypeID.fromString(id).toUUID();
 
 const base32 = "0123456789abcdefghjkmnpqrstvwxyz";
 

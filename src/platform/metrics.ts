@@ -13,6 +13,7 @@ export function createMetrics() {
     ...orderMetrics([registry]),
     ...channelMetrics([registry]),
     ...eventMetrics([registry]),
+    ...webhookMetrics([registry]),
   };
 }
 
@@ -131,5 +132,48 @@ function eventMetrics(registers: Registry[]) {
       registers,
     }),
     streams: new Gauge({ name: "uoop_sse_streams", help: "Open SSE streams", registers }),
+  };
+}
+
+/** `webhook` is its id; beyond the first hundred of a process they are one, `other`. */
+function webhookMetrics(registers: Registry[]) {
+  const labelNames = ["webhook"] as const;
+  return {
+    webhookEvents: new Counter({
+      name: "uoop_webhook_events_total",
+      help: "Events by webhook and outcome: delivered, failed (and tried again), dead (given up)",
+      labelNames: ["webhook", "outcome"],
+      registers,
+    }),
+    webhookRetries: new Counter({
+      name: "uoop_webhook_retries_total",
+      help: "Events sent again after a failure",
+      labelNames,
+      registers,
+    }),
+    webhookSeconds: new Histogram({
+      name: "uoop_webhook_request_seconds",
+      help: "Requests to webhooks until their answer; by outcome, so the success rate as well",
+      labelNames: ["webhook", "outcome"],
+      buckets: latencySeconds,
+      registers,
+    }),
+    webhookLag: new Gauge({
+      name: "uoop_webhook_lag_events",
+      help: "Events on the bus that a webhook has not passed",
+      labelNames,
+      registers,
+    }),
+    webhookPending: new Gauge({
+      name: "uoop_webhook_pending_events",
+      help: "Events that wait to be tried again, or behind one that does",
+      labelNames,
+      registers,
+    }),
+    webhooksPaused: new Counter({
+      name: "uoop_webhooks_paused_total",
+      help: "Webhooks paused because they failed for long or asked for it (410)",
+      registers,
+    }),
   };
 }

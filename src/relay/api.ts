@@ -24,6 +24,8 @@ export interface PackedEvent {
   data?: Readonly<Record<string, unknown>>;
   /** What this event changed of an order's OrderState; absent when nothing, as with channels, which are in `doc` whole. */
   patch?: Readonly<Record<string, unknown>>;
+  /** It was a dead letter and is sent again: later versions may have gone before it. */
+  replay?: true;
 }
 
 /** A row of the outbox or of the event log: the events of one subject in one commit, in version order. */
@@ -49,5 +51,7 @@ export interface PlatformEvent {
   /** Extension attributes: the subject's version, and the lane as partition key. */
   subjectversion: number;
   partitionkey: string;
+  /** Only on what is sent again after it was a dead letter. */
+  replay?: true;
   data: Readonly<Record<string, unknown>>;
 }

@@ -216,15 +216,15 @@ export function sortOut(rows: readonly OutboxRow[]): { good: OutboxRow[]; bad: s
     if (reason !== null) bad.push({ row, eventId: nameOf(row), reason });
     else {
       good.push(row);
-      reached.set(row.subject, row.events.at(-1)!.version);
+      reached.set(row.subject, Math.max(reached.get(row.subject) ?? 0, row.events.at(-1)!.version));
     }
   }
   return { good, bad };
 }
 
 const stepBack = (row: OutboxRow, reached: number | undefined): string | null => {
-  const { version } = row.events[0]!;
-  return reached === undefined || version > reached
+  const { version, replay } = row.events[0]!;
+  return reached === undefined || version > reached || replay
     ? null
     : `version ${version} comes after version ${reached}`;
 };

@@ -69,8 +69,8 @@ const settleRows = statement(
   `with gone as (
      delete from outbox where id = any ($1::bigint[]) returning *
    ), buried as (
-     insert into dead_letters (subscriber, event_id, subject, reason, event, attempts)
-     select 'schema', b.event_id, g.subject, b.reason, json_build_object('lane', g.lane, 'subject', g.subject,
+     insert into dead_letters (subscriber, client_id, event_id, subject, reason, event, attempts)
+     select 'schema', g.client_id, b.event_id, g.subject, b.reason, json_build_object('lane', g.lane, 'subject', g.subject,
        'clientId', g.client_id, 'doc', g.doc::json, 'events', g.events::json), 1
      from unnest($2::bigint[], $3::text[], $4::text[]) as b (id, event_id, reason) join gone g on g.id = b.id
    )

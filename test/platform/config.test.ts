@@ -50,6 +50,7 @@ test("a role starts its services, and one that lacks what it needs is refused wi
     "database",
     "partitions",
     "relay",
+    "webhooks",
     "projector",
   ]);
   assert.throws(

@@ -16,6 +16,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   platform: [],
   bus: ["relay/api.ts", "relay/snapshot.ts"],
   relay: ["bus"],
+  webhooks: ["bus", "relay/append.ts"],
   "read-model": ["bus", "relay/snapshot.ts"],
   capacity: ["relay/append.ts"],
   optimization: ["capacity/ranking.ts"],

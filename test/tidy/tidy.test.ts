@@ -124,7 +124,7 @@ test("time and chance are passed in, not taken, where orders are decided", () =>
     isMember(node, "Date", "now") ||
     isMember(node, "Math", "random") ||
     isMember(node, "crypto", "randomUUID");
-  const deciding = /^src\/(orchestration|optimization|capacity|relay|bus|read-model)\//;
+  const deciding = /^src\/(orchestration|optimization|capacity|relay|bus|read-model|webhooks)\//;
   assert.deepEqual(
     breaches(
       takes,
