@@ -72,6 +72,7 @@ create table orders (
   id text collate "C" not null primary key,
   lane smallint not null,
   version int not null,
+  revision int not null default 0,       -- guards writes: also counts those that change its attempts and make no version
   status text collate "C" not null,
   client_id text collate "C" not null,
   owner_id text collate "C",             -- who carries it now; null while it only waits for a callback or a deadline

@@ -61,6 +61,8 @@ export interface Carried {
   state: OrderState;
   saga: SagaMemory;
   /** As it was read; null: none, or not read since its last change. */
+  /** Of the stored order when it was read: counts all writes, also those of attempts that make no version. */
+  revision: number;
   deadlineMs: number | null;
   attempts: readonly AttemptRecord[];
 }
@@ -183,10 +185,12 @@ export function afterDecision(order: Carried, decision: Decision, granted: boole
     };
   });
   if (granted) for (const take of decision.takes) addTake(attempts, take);
-  if (!became) return { ...order, attempts };
+  const revision = order.revision + 1;
+  if (!became) return decision.attemptChanges.length === 0 ? order : { ...order, attempts, revision };
   const { doc = order.doc, personal = order.personal, nextPersonal } = decision;
   const after = {
     ...order,
+    revision,
     doc,
     personal,
     attempts,

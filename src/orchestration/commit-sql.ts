@@ -149,7 +149,7 @@ const advanceReports = advanceChanges + attemptColumns.length;
 
 /**
  * Orders, the units that they want, changes of their attempts, reports and changed documents (JSON: few). A row passes when the order is at
- * the version expected and, unless it is an intent (cancel, report, timer: anyone's), owned by this process (I8).
+ * the revision expected and, unless it is an intent (cancel, report, timer: anyone's), owned by this process (I8).
  */
 export const advanceOrders = statement(
   "orders_advance",
@@ -159,7 +159,7 @@ new_docs as materialized (
 ), cur as materialized (
   select input.*, o.lane, o.client_id, coalesce(d.doc, o.doc) as doc, d.contact
   from input join orders o on o.id = input.id left join new_docs d on d.i = input.i
-  where o.version = input.expected and (input.intent or o.owner_id = $1) and exists (select from me)
+  where o.revision = input.expected and (input.intent or o.owner_id = $1) and exists (select from me)
   order by o.id for update of o
 ), ${attemptInput("wanted", advanceWants)}, ${attemptInput("attempt_changes", advanceChanges)},
 released_attempts as (
@@ -174,9 +174,13 @@ changed_attempts as (
   where not x.release and a.order_id = x.order_id and a.leg = x.leg and a.attempt = x.attempt
 ), ${grantUnits}, ${decidedFutures},
 stored as (
-  update orders o set version = c.version, status = c.status, owner_id = case when c.owned then $1 end,
+  update orders o set version = c.version, revision = o.revision + 1, status = c.status, owner_id = case when c.owned then $1 end,
     deadline_at = c.deadline, updated_at = c.at, state = c.state, saga = c.saga, doc = c.doc
   from changed c where o.id = c.id
+), touched as (
+  update orders o set revision = o.revision + 1
+  from cur c where o.id = c.id and exists (select from attempt_changes x where x.i = c.i)
+    and not exists (select from changed k where k.i = c.i)
 ), contacts as (
   insert into order_contacts (order_id, doc) select id, contact from changed where contact is not null
   on conflict (order_id) do update set doc = excluded.doc
@@ -195,7 +199,7 @@ stored as (
 ), ${consequences}${answer}`,
 );
 
-const storedColumns = `o.id, o.lane, o.version, o.client_id as "clientId", o.owner_id as "ownerId",
+const storedColumns = `o.id, o.lane, o.revision, o.client_id as "clientId", o.owner_id as "ownerId",
   o.deadline_at as "deadlineAt", o.doc::json, o.state::json, o.saga::json`;
 
 const attemptsOfOrder = `(
@@ -240,7 +244,7 @@ export const selectOwned = statement(
 
 export const selectDue = statement(
   "orders_due_select",
-  "select id from orders where deadline_at <= $1 order by deadline_at limit $2",
+  "select id from orders where deadline_at <= $1 order by deadline_at, id limit $2",
 );
 
 export const selectKeptCallbacks = statement(

@@ -263,5 +263,9 @@ function newOrder(submission: Submission, keyHash: string, ids: Ids, nowMs: numb
 
 function asCarried({ order, decision }: NewOrder, granted: boolean): Carried {
   const { saga, state } = decision.base!;
-  return afterDecision({ ...order, state, saga, deadlineMs: null, attempts: [] }, decision, granted);
+  return afterDecision(
+    { ...order, state, saga, deadlineMs: null, revision: -1, attempts: [] },
+    decision,
+    granted,
+  ); // stored as revision 0
 }

@@ -45,7 +45,7 @@ export interface OrderWrite {
   order: Carried;
   decision: Decision;
   by: Actor;
-  /** Cancels, callbacks and timers: guarded by version only. */
+  /** Cancels, callbacks and timers: guarded by revision only. */
   intent: boolean;
   /** A report to be remembered with it. */
   report?: ReportRow;
@@ -180,7 +180,7 @@ const writeColumns = (rows: readonly OrderWrite[], patience: Patience): Buffer[]
   ...commonColumns(rows, patience, ({ decision, order }) =>
     Date.parse(((decision.base ?? decision.granted)?.state ?? order.state).updatedAt),
   ),
-  intColumn(rows.map((row) => row.order.state.version)),
+  intColumn(rows.map((row) => row.order.revision)),
   boolColumn(rows.map((row) => row.intent)),
 ];
 
@@ -348,6 +348,7 @@ interface ViewRow {
 
 interface StoredRow extends ViewRow {
   lane: number;
+  revision: number;
   ownerId: string | null;
   deadlineAt: string | null;
   saga: Carried["saga"];

@@ -51,6 +51,7 @@ export function carried(options: {
       ...(moving ? { move: { doc: docOf(), changed: ["items"], leg: { ...leg, attempt: 2 } } } : {}),
     },
     deadlineMs: 0,
+    revision: 0,
     attempts: [
       ...(booking === undefined ? [] : [{ ...attempt, booking }]),
       ...(moving ? [{ ...attempt, attempt: 2, booking: moving }] : []),

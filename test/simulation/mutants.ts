@@ -12,7 +12,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a write does not ask whether the order has changed since it was read",
     file: "src/orchestration/commit-sql.ts",
-    find: "where o.version = input.expected and (",
+    find: "where o.revision = input.expected and (",
     replace: "where (",
   },
   {

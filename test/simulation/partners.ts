@@ -114,7 +114,9 @@ export function createPartners(world: PartnerWorld): Partners {
     const known = ledger.get(key);
     if (known?.left) return { kind: "refused", reason: "it has left" };
     note(`${channel.name} has cancelled ${key}${known ? "" : " (unknown until now)"}`);
-    ledger.set(key, { state: "cancelled", left: false });
+    // A report that was on its way before may still come.
+    if (known) known.state = "cancelled";
+    else ledger.set(key, { state: "cancelled", left: false });
     return { kind: "cancelled" };
   }
 
