@@ -184,7 +184,7 @@ export function afterDecision(order: Carried, decision: Decision, granted: boole
   });
   if (granted) for (const take of decision.takes) addTake(attempts, take);
   if (!became) return { ...order, attempts };
-  const { doc = order.doc, personal = order.personal, nextPersonal } = decision;
+  const { doc = order.doc, personal = order.personal } = decision;
   const after = {
     ...order,
     doc,
@@ -194,7 +194,8 @@ export function afterDecision(order: Carried, decision: Decision, granted: boole
     saga: became.saga,
     deadlineMs: null,
   };
-  return nextPersonal ? { ...after, nextPersonal } : after;
+  if (became.saga.move === undefined) delete after.nextPersonal;
+  return decision.nextPersonal ? { ...after, nextPersonal: decision.nextPersonal } : after;
 }
 
 function addTake(attempts: AttemptRecord[], { booking, ...take }: Take): void {

@@ -241,6 +241,31 @@ for (const [what, arrange] of refusals) {
   });
 }
 
+test("an address of a change that was refused is not brought along by a later one", async () => {
+  const order = await place("stale-address");
+  partner.holding = async () => ({ kind: "refused", reason: "no_room" });
+  const address = { line1: "Nowhere 1", city: "Dubai", countryCode: "AE" };
+  assert.strictEqual(await change(order, { window: evening, personal: { address } }), "change_refused");
+  const left = "select 1 from order_contacts where order_id = $1 and doc like '%Nowhere%'";
+  assert.deepStrictEqual(await world.database.run({ name: "", text: left }, [order.id]), []);
+
+  // Nor when the move was ended by something else: here by food that left.
+  partner.reset();
+  const { promise, resolve } = Promise.withResolvers<HoldOutcome>();
+  partner.holding = () => promise;
+  await change(order, { window: evening, personal: { address } }, null, 0);
+  partner.cancelling = async (key) =>
+    key.endsWith(".1.1") ? { kind: "refused", reason: "too_late" } : { kind: "cancelled" };
+  const cancelling = world.orchestration.cancel([{ id: order.id, clientId: null, by }], { waitMs: 5_000 });
+  resolve({ kind: "held" });
+  assert.partialDeepStrictEqual((await cancelling)[0], { order: { status: "confirmed" } });
+  partner.reset();
+  assert.partialDeepStrictEqual(await change(order, { window: evening }), { delivery: { window: evening } });
+  assert.deepStrictEqual(await world.orchestration.contacts([order.id]), [
+    { instructions: "leave at the desk" },
+  ]);
+});
+
 test("what no channel can do is refused with its reason, and nothing is written", async () => {
   const order = await place("nowhere", "internal_kitchen");
   assert.strictEqual(
