@@ -187,7 +187,7 @@ export function afterDecision(order: Carried, decision: Decision, granted: boole
   if (granted) for (const take of decision.takes) addTake(attempts, take);
   const revision = order.revision + 1;
   if (!became) return decision.attemptChanges.length === 0 ? order : { ...order, attempts, revision };
-  const { doc = order.doc, personal = order.personal, nextPersonal } = decision;
+  const { doc = order.doc, personal = order.personal } = decision;
   const after = {
     ...order,
     revision,
@@ -198,7 +198,8 @@ export function afterDecision(order: Carried, decision: Decision, granted: boole
     saga: became.saga,
     deadlineMs: null,
   };
-  return nextPersonal ? { ...after, nextPersonal } : after;
+  if (became.saga.move === undefined) delete after.nextPersonal;
+  return decision.nextPersonal ? { ...after, nextPersonal: decision.nextPersonal } : after;
 }
 
 function addTake(attempts: AttemptRecord[], { booking, ...take }: Take): void {

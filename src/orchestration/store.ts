@@ -251,19 +251,24 @@ const attemptChangeColumns = (rows: readonly AnyWrite[]): Buffer[] =>
     rows.flatMap(({ decision }, i) => decision.attemptChanges.map((changed) => ({ i, ...changed }))),
   );
 
-/** What changes of what was asked. Personal data that waits for a move is kept beside that which holds. */
-function newDoc(order: Carried, { doc, personal, nextPersonal }: Decision, i: number): object[] {
+/**
+ * What changes of what was asked. Personal data that waits for a move is kept beside that which holds, and goes when the move is
+ * over, however it ended.
+ */
+function newDoc(order: Carried, decision: Decision, i: number): object[] {
+  const { doc, nextPersonal } = decision;
+  const became = decision.granted ?? decision.base;
+  const isOver = order.nextPersonal !== undefined && became !== null && became.saga.move === undefined;
+  const personal = decision.personal === undefined && isOver ? order.personal : decision.personal;
   if (doc === undefined && personal === undefined && nextPersonal === undefined) return [];
   const holds = personal === undefined ? order.personal : personal;
-  const contact =
-    nextPersonal !== undefined || personal !== undefined
-      ? { ...holds, ...(nextPersonal === undefined ? {} : { next: nextPersonal }) }
-      : null;
+  const isNew = nextPersonal !== undefined || personal !== undefined;
+  const contact = { ...holds, ...(nextPersonal === undefined ? {} : { next: nextPersonal }) };
   return [
     {
       i,
       ...(doc === undefined ? {} : { doc: JSON.stringify(doc) }),
-      ...(contact === null ? {} : { contact: JSON.stringify(contact) }),
+      ...(isNew ? { contact: JSON.stringify(contact) } : {}),
     },
   ];
 }

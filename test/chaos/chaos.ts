@@ -2,7 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { seededRandom } from "../../src/channels/simulator/random.ts";
-import { createClient } from "./client.ts";
+import type { DifferenceView } from "../../src/reconciliation/api.ts";
+import { type Client, createClient } from "./client.ts";
 import { makeNetwork } from "./network.ts";
 import { planRound } from "./plan.ts";
 import { processesOf } from "./process-tree.ts";
@@ -38,6 +39,8 @@ export interface ChaosReport {
   check: CheckAnswer;
   /** Events that came again after a resumption: allowed, counted. */
   repeatedEvents: number;
+  /** Bookings that channels had otherwise than the platform, for a moment. */
+  differences: number;
   /** Everything that should not be; empty when all is well. */
   wrong: readonly string[];
   /** Where data and logs are, when something was wrong; otherwise they are gone. */
@@ -85,17 +88,27 @@ async function play(folder: string, options: ChaosOptions): Promise<ChaosReport>
   }
   // Each round has seen that all of its orders ended; the check says so again.
   const check = await runCheck(settings, { acknowledgedFile: recordFile, ledgerUrl: world.url, ended: true });
+  const differences = await differencesOf(client);
   const codes = { platform: await scene.platform.stop(), simulator: await world.stop() };
   const wrong = [
     ...rounds.flatMap((report) => report.wrong.map((what) => `round ${report.round}: ${what}`)),
     ...watcher.wrong.map((what) => `event stream: ${what}`),
     ...violations(check),
+    ...differences
+      .filter(({ settledAt }) => settledAt === null)
+      .map((one) => `differs: ${JSON.stringify(one)}`),
     ...Object.entries(codes).flatMap(([name, code]) =>
       code === 0 ? [] : [`the ${name} ended with code ${code}`],
     ),
     ...processesOf(folder).map((about) => `left running: ${about}`),
   ];
-  return { rounds, check, repeatedEvents: watcher.repeats, wrong, folder };
+  return { rounds, check, repeatedEvents: watcher.repeats, differences: differences.length, wrong, folder };
+}
+
+/** What reconciliation found; a channel that gave an order back and could not say so is put right, and nothing else may be left. */
+async function differencesOf(client: Client): Promise<readonly DifferenceView[]> {
+  const path = "/v1/differences?settled=true&limit=500";
+  return (await client.must<{ items: DifferenceView[] }>("GET", path)).items;
 }
 
 const violations = ({ findings }: CheckAnswer): string[] =>

@@ -105,6 +105,7 @@ say(
     `acknowledged before a kill ${total((round) => round.acknowledged)}, cut off ${total((round) => round.unanswered)}, of them stored ${total((round) => round.replayed)}`,
     `ready again after ${middle} ms in the median, ${recoveries.at(-1)} ms at most`,
     `events told again after a resumption: ${report.repeatedEvents}`,
+    `bookings that differed and were put right: ${report.differences}`,
     `uoop check: ${report.check.findings.length} rules, ${report.check.ok ? "all hold" : "BROKEN"}`,
     ...report.check.notes.map((note) => `note: ${note}`),
     ...shortened(report.wrong).map((what) => `WRONG ${what}`),

@@ -50,6 +50,8 @@ function environmentOf({ folder, port }: PlatformSettings): NodeJS.ProcessEnv {
   const { DATABASE_URL: _none, ROLES: _all, ...environment } = process.env;
   return {
     ...environment,
+    // Comparing bookings in the middle of all this must find nothing but what is so.
+    RECONCILE_EVERY_SECONDS: "1",
     DATA_DIR: dataOf(folder),
     PORT: String(port),
     EXAMPLE_NETWORK: "off",

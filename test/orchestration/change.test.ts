@@ -1,81 +1,14 @@
 import assert from "node:assert";
 import { after, before, test } from "node:test";
-import type { Channel } from "../../src/capacity/api.ts";
-import type {
-  BookingOutcome,
-  BookingRequest,
-  CancelOutcome,
-  ChannelAdapter,
-  HoldOutcome,
-} from "../../src/channels/api.ts";
+import type { BookingOutcome, HoldOutcome } from "../../src/channels/api.ts";
 import type { OrderChange } from "../../src/orchestration/api.ts";
 import type { OrderView } from "../../src/orchestration/order.ts";
+import { Partner } from "./partner.ts";
 import { assertInvariants, by, submission, type TestWorld, testWorld, window } from "./world.ts";
 
 const hourMs = 3_600_000;
 const inHours = (hours: number): string => new Date(Date.parse(window.start) + hours * hourMs).toISOString();
 const evening = { start: inHours(6), end: inHours(8) };
-
-/** A partner as it is for this test: what it answers, and what it holds, by key; never two firm bookings of an order. */
-class Partner implements ChannelAdapter {
-  readonly local = false;
-  readonly batches = true;
-  readonly held = new Map<
-    string,
-    { state: "held" | "booked" | "cancelled"; request: BookingRequest | null }
-  >();
-  holding: () => Promise<HoldOutcome> = async () => ({ kind: "held" });
-  booking: () => Promise<BookingOutcome> = async () => ({ kind: "booked", bookingRef: "ref" });
-  cancelling: (key: string) => Promise<CancelOutcome> = async () => ({ kind: "cancelled" });
-
-  offer = async () => [];
-
-  hold(_channel: Channel, requests: readonly BookingRequest[]) {
-    return Promise.all(
-      requests.map(async (request) => {
-        const answer = await this.holding();
-        if (answer.kind === "held") this.held.set(request.key, { state: "held", request });
-        return answer;
-      }),
-    );
-  }
-
-  book(_channel: Channel, requests: readonly BookingRequest[]) {
-    return Promise.all(
-      requests.map(async (request) => {
-        const answer = await this.booking();
-        if (answer.kind === "booked") {
-          assert.deepStrictEqual(this.live(request.orderId, request.key), [], "I4: another booking is live");
-          this.held.set(request.key, { state: "booked", request });
-        }
-        return answer;
-      }),
-    );
-  }
-
-  cancel(_channel: Channel, requests: readonly { key: string }[]) {
-    return Promise.all(
-      requests.map(async ({ key }) => {
-        const answer = await this.cancelling(key);
-        if (answer.kind === "cancelled") this.held.set(key, { state: "cancelled", request: null });
-        return answer;
-      }),
-    );
-  }
-
-  /** Firm bookings of an order, but for one key. */
-  live(orderId: string, except = ""): string[] {
-    return [...this.held]
-      .filter(([key, { state }]) => key.startsWith(orderId) && state === "booked" && key !== except)
-      .map(([key]) => key);
-  }
-
-  reset(): void {
-    this.holding = async () => ({ kind: "held" });
-    this.booking = async () => ({ kind: "booked", bookingRef: "ref" });
-    this.cancelling = async () => ({ kind: "cancelled" });
-  }
-}
 
 const partner = new Partner();
 let world: TestWorld;
@@ -240,6 +173,31 @@ for (const [what, arrange] of refusals) {
     });
   });
 }
+
+test("an address of a change that was refused is not brought along by a later one", async () => {
+  const order = await place("stale-address");
+  partner.holding = async () => ({ kind: "refused", reason: "no_room" });
+  const address = { line1: "Nowhere 1", city: "Dubai", countryCode: "AE" };
+  assert.strictEqual(await change(order, { window: evening, personal: { address } }), "change_refused");
+  const left = "select 1 from order_contacts where order_id = $1 and doc like '%Nowhere%'";
+  assert.deepStrictEqual(await world.database.run({ name: "", text: left }, [order.id]), []);
+
+  // Nor when the move was ended by something else: here by food that left.
+  partner.reset();
+  const { promise, resolve } = Promise.withResolvers<HoldOutcome>();
+  partner.holding = () => promise;
+  await change(order, { window: evening, personal: { address } }, null, 0);
+  partner.cancelling = async (key) =>
+    key.endsWith(".1.1") ? { kind: "refused", reason: "too_late" } : { kind: "cancelled" };
+  const cancelling = world.orchestration.cancel([{ id: order.id, clientId: null, by }], { waitMs: 5_000 });
+  resolve({ kind: "held" });
+  assert.partialDeepStrictEqual((await cancelling)[0], { order: { status: "confirmed" } });
+  partner.reset();
+  assert.partialDeepStrictEqual(await change(order, { window: evening }), { delivery: { window: evening } });
+  assert.deepStrictEqual(await world.orchestration.contacts([order.id]), [
+    { instructions: "leave at the desk" },
+  ]);
+});
 
 test("what no channel can do is refused with its reason, and nothing is written", async () => {
   const order = await place("nowhere", "internal_kitchen");
