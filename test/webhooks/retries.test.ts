@@ -289,14 +289,10 @@ test("the check finds a webhook that is ahead of the bus, and an event that is b
   ];
   for (const sql of damage) await world.database.run(statement("", sql));
   const { findings, notes } = await runCheck({ database: world.database, out: () => undefined });
-  const broken = findings.filter(({ violationCount }) => violationCount > 0);
-  assert.deepEqual(
-    broken.flatMap(({ invariant, violations }) => violations.map(({ subject }) => [invariant, subject])),
-    [
-      ["I5", id],
-      ["I5", id],
-    ],
+  const about = findings.flatMap(({ invariant, violations }) =>
+    violations.filter(({ subject }) => subject === id).map(() => invariant),
   );
+  assert.deepEqual(about, ["I5", "I5"]);
   assert.ok(notes.some((note) => note.includes(id) && note.includes("1 wait to be tried again")));
   await receiver.close();
 });
