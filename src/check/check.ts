@@ -10,11 +10,12 @@ import { sealRule } from "./rules-audit.ts";
 import { bookingRules, capacityRules } from "./rules-capacity.ts";
 import { eventRules, journalRules, viewRules } from "./rules-events.ts";
 import { keyRules, orderRules } from "./rules-orders.ts";
+import { webhookRules } from "./rules-webhooks.ts";
 import { inSnapshot } from "./snapshot.ts";
 
 /** Every rule, in the order of the invariants (DESIGN.md §6). */
 const perOrder: readonly RuleSet[] = [orderRules, bookingRules, eventRules, journalRules, viewRules];
-const perDatabase: readonly WholeRule[] = [...capacityRules, ...keyRules, sealRule];
+const perDatabase: readonly WholeRule[] = [...capacityRules, ...keyRules, ...webhookRules, sealRule];
 
 /** Orders that one snapshot covers; about 1 s of work. */
 const defaultRangeOrders = 20_000;

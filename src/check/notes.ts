@@ -15,12 +15,26 @@ const deadLetters = statement(
    from dead_letters where replayed_at is null group by subscriber order by subscriber`,
 );
 
+const webhooks = statement(
+  "check.webhooks",
+  `select w.id, w.paused_reason as paused, h.next_position - 1 - p.position as lag,
+     (select count(*)::int from webhook_pending e where e.webhook_id = w.id) as pending
+   from webhooks w join webhook_progress p on p.webhook_id = w.id cross join event_log_head h order by w.id`,
+);
+
 interface Lags {
   outbox: number;
   head: number;
   stuck: number;
   alive: boolean;
   consumers: { name: string; position: number }[] | null;
+}
+
+interface WebhookLag {
+  id: string;
+  paused: string | null;
+  lag: number;
+  pending: number;
 }
 
 /** What is not wrong but worth knowing: what is still on its way, and what waits for an operator. */
@@ -37,6 +51,11 @@ export async function lagNotes(tx: Executor): Promise<string[]> {
     if (position < lag!.head) notes.push(`${name} is ${lag!.head - position} events behind the bus (I7)`);
   }
   if (lag && lag.stuck > 0) notes.push(`${lag.stuck} orders are stuck: an operator decides`);
+  for (const { id, paused, lag, pending } of await tx.run<WebhookLag>(webhooks)) {
+    if (paused !== null) notes.push(`webhook ${id} is paused (${paused})`);
+    if (lag > 0 || pending > 0)
+      notes.push(`webhook ${id} is ${lag} events behind the bus, ${pending} wait to be tried again (I5)`);
+  }
   for (const letter of letters) {
     notes.push(
       `${letter.count} dead letters of ${letter.subscriber} wait for an operator, the oldest since ${letter.first} (${letter.reason})`,

@@ -6,8 +6,8 @@ export interface Item {
   eventId: string;
   subject: string;
   type: EventType;
-  /** The event as it is sent. */
-  text: string;
+  /** The event as it is sent; webhooks that get the same one share it. */
+  bytes: Buffer;
   replay: boolean;
   /** Tries that failed. */
   attempts: number;

@@ -18,7 +18,7 @@ export interface EndpointConfig {
 }
 
 /** An event that an earlier try left, and when it is due. */
-export type PendingRow = Omit<Item, "saved"> & { dueMs: number };
+export type PendingRow = Omit<Item, "saved" | "bytes"> & { text: string; dueMs: number };
 
 /** A webhook that was claimed, as the process before left it. */
 export interface Loaded {
@@ -232,7 +232,9 @@ export async function save(
   });
   const removed = changes.flatMap(({ id, tally }) => tally.removed.map((eventId) => ({ id, eventId })));
   const pending = changes.flatMap((row) => row.pending.map((item) => ({ ...item, id: row.id })));
-  const dead = changes.flatMap(({ id, tally }) => tally.dead.map((item) => ({ ...item, id })));
+  const dead = changes.flatMap(({ id, tally }) =>
+    tally.dead.map(({ bytes, ...item }) => ({ ...item, text: bytes.toString(), id })),
+  );
   const paused = changes.flatMap(({ id, pauseReason: reason }) => (reason === null ? [] : [{ id, reason }]));
   const params = [progress, removed, pending, dead, paused].map((rows) => JSON.stringify(rows));
   const moved = await tx.run<{ id: string }>(saveChanges, [holder, ...params]);

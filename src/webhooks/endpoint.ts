@@ -9,7 +9,7 @@ import type { Measures } from "./measures.ts";
 import type { Reader } from "./reader.ts";
 import { type RetryLimits, retryDelayMs } from "./retry.ts";
 import { type Sent, send } from "./send.ts";
-import { messageId, secretsOf } from "./signing.ts";
+import { createSigner, messageId } from "./signing.ts";
 import { countRequest } from "./tally.ts";
 import { createDispatcher, type TargetRule } from "./targets.ts";
 import { createTimer } from "./timer.ts";
@@ -55,6 +55,11 @@ export interface Endpoint {
 
 const readAgainMs = 1_000;
 
+const [open, comma, close] = ["[", ",", "]"].map((text) => Buffer.from(text)) as [Buffer, Buffer, Buffer];
+/** A JSON list of these events. */
+const listOf = (items: readonly Item[]): Buffer =>
+  Buffer.concat([...items.flatMap(({ bytes }, index) => [index === 0 ? open : comma, bytes]), close]);
+
 /**
  * Delivers to one webhook from where it was: reads ahead of what is delivered up to a limit, sends, and keeps what changed until
  * it is collected to be saved. What was sent and not saved when the process dies is sent again.
@@ -69,14 +74,15 @@ export function createEndpoint(world: EndpointWorld, loaded: Loaded, measures: M
   const timer = createTimer(clock, () => pump());
   /** Saved by an earlier process though its position had not passed them: not to be read a second time. */
   const known = new Set<string>();
-  const stopped = new AbortController();
   let { config } = loaded;
   let dispatcher = createDispatcher(rule, config.maxConcurrentRequests);
+  let sign = createSigner(config);
   let readTo = loaded.position;
   /** It is to be paused: nothing is sent any more. The reason is told once. */
   let pausing = false;
   let pauseReason: string | null = null;
   let ending = false;
+  let stopped = false;
   let reading = false;
   let caughtUp = false;
   let underWay = 0;
@@ -87,9 +93,9 @@ export function createEndpoint(world: EndpointWorld, loaded: Loaded, measures: M
   const hasRoom = () => chains.size < (health.isDown() ? limits.maxHeldWhileDown : limits.maxHeldEvents);
 
   function restore(rows: readonly PendingRow[]): void {
-    for (const { dueMs, ...item } of rows) {
+    for (const { dueMs, text, ...item } of rows) {
       if (item.position > loaded.position && !item.replay) known.add(item.eventId);
-      chains.restore({ ...item, saved: true }, dueMs);
+      chains.restore({ ...item, bytes: Buffer.from(text), saved: true }, dueMs);
     }
   }
 
@@ -147,26 +153,25 @@ export function createEndpoint(world: EndpointWorld, loaded: Loaded, measures: M
       if (position <= readTo || (config.types && !config.types.includes(type))) continue;
       if (known.delete(eventId)) continue;
       const fresh = { attempts: 0, reason: null, replay: false, saved: false };
-      const item: Item = { position, eventId, subject: row.subject, type, text: event.text, ...fresh };
+      const item: Item = { position, eventId, subject: row.subject, type, bytes: event.bytes, ...fresh };
       ledger.read(item, chains.add(item));
     }
   }
 
   async function deliver(batch: Batch): Promise<void> {
     const { items } = batch;
-    const texts = items.map(({ text }) => text);
     const message = {
       id: messageId(items.map(({ eventId }) => eventId)),
-      body: config.maxEventsPerRequest === 1 ? texts[0]! : `[${texts.join(",")}]`,
+      body: config.maxEventsPerRequest === 1 ? items[0]!.bytes : listOf(items),
       url: config.url,
-      secrets: secretsOf(config, clock.nowMs()),
+      sign,
       timeoutMs: limits.timeoutMs,
     };
     underWay += 1;
-    const sent = await send(dispatcher, clock, message, stopped.signal);
+    const sent = await send(dispatcher, clock, message);
     underWay -= 1;
     if (underWay === 0) whenIdle();
-    if (stopped.signal.aborted && !sent.ok) return; // cut off by us: not a failure of theirs
+    if (stopped && !sent.ok) return; // cut off by us: not a failure of theirs
     const retried = items.filter(({ attempts }) => attempts > 0).length;
     measures.request(sent, items.length, retried);
     countRequest(ledger.tally, sent, items.length, retried);
@@ -245,6 +250,7 @@ export function createEndpoint(world: EndpointWorld, loaded: Loaded, measures: M
     change(next, replays) {
       const { url, maxConcurrentRequests } = config;
       config = next;
+      sign = createSigner(next);
       pausing = false;
       if (next.url !== url || next.maxConcurrentRequests !== maxConcurrentRequests) {
         void dispatcher.close().catch(() => undefined);
@@ -273,7 +279,7 @@ export function createEndpoint(world: EndpointWorld, loaded: Loaded, measures: M
           };
         });
       }
-      stopped.abort();
+      stopped = true;
       await dispatcher.destroy().catch(() => undefined);
     },
   };

@@ -42,7 +42,9 @@ export function createLedger(position: number) {
       readTo: number,
       dueMsOf: (subject: string) => number,
     ): Pick<Changes, "position" | "pending" | "tally"> | null {
-      const pending = [...unsaved].map((item) => ({ ...item, dueMs: dueMsOf(item.subject) }));
+      const pending = [...unsaved].map(({ bytes, ...item }) => {
+        return { ...item, text: bytes.toString(), dueMs: dueMsOf(item.subject) };
+      });
       for (const item of unsaved) {
         item.saved = true;
         open.delete(item.position);

@@ -2,12 +2,12 @@ import { type Bus, type LoggedRow, lastPosition } from "../bus/api.ts";
 import { unfold } from "../bus/events.ts";
 import type { EventType } from "../relay/api.ts";
 
-/** An event of the bus, made into text once for all webhooks that get it. */
+/** An event of the bus, written out once for all webhooks that get it. */
 export interface ReadyEvent {
   position: number;
   eventId: string;
   type: EventType;
-  readonly text: string;
+  readonly bytes: Buffer;
 }
 
 export interface Reader {
@@ -47,14 +47,14 @@ export function createReader(bus: Pick<Bus, "read">): Reader {
       const known = events.get(row);
       if (known) return known;
       const made = unfold(row).map((event, index): ReadyEvent => {
-        let text: string | undefined;
+        let bytes: Buffer | undefined;
         return {
           position: row.position + index,
           eventId: event.id,
           type: event.type,
-          get text() {
-            text ??= JSON.stringify(event);
-            return text;
+          get bytes() {
+            bytes ??= Buffer.from(JSON.stringify(event));
+            return bytes;
           },
         };
       });

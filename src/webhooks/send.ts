@@ -1,6 +1,6 @@
 import { type Dispatcher, request } from "undici";
 import type { Clock } from "../platform/clock.ts";
-import { signatureHeaders } from "./signing.ts";
+import type { Sign } from "./signing.ts";
 
 /** What came of one request. */
 export interface Sent {
@@ -16,9 +16,9 @@ export interface Sent {
 
 export interface Message {
   id: string;
-  body: string;
+  body: Buffer;
   url: string;
-  secrets: readonly string[];
+  sign: Sign;
   timeoutMs: number;
 }
 
@@ -27,18 +27,11 @@ const maxAnswerBytes = 16_384;
 const maxRetryAfterMs = 3_600_000;
 
 /** Sends one signed request. Never throws, never follows a redirect; the status alone counts, not what else is answered. */
-export async function send(
-  dispatcher: Dispatcher,
-  clock: Clock,
-  message: Message,
-  stopped?: AbortSignal,
-): Promise<Sent> {
-  const { id, body, url, secrets, timeoutMs } = message;
+export async function send(dispatcher: Dispatcher, clock: Clock, message: Message): Promise<Sent> {
+  const { id, body, url, sign, timeoutMs } = message;
   const startedMs = clock.nowMs();
   const abort = new AbortController();
   const forget = clock.after(timeoutMs, () => abort.abort());
-  const onStopped = () => abort.abort();
-  stopped?.addEventListener("abort", onStopped, { once: true });
   const failed = (reason: string, status = 0, retryAfterMs = 0): Sent => {
     return { ok: false, status, ms: clock.nowMs() - startedMs, reason, retryAfterMs };
   };
@@ -53,7 +46,7 @@ export async function send(
       headers: {
         "content-type": "application/json",
         "user-agent": "uoop-webhooks",
-        ...signatureHeaders(secrets, id, startedMs, body),
+        ...sign(id, startedMs, body),
       },
       body,
       signal: abort.signal,
@@ -72,7 +65,6 @@ export async function send(
     return failed(inWords(error));
   } finally {
     forget();
-    stopped?.removeEventListener("abort", onStopped);
   }
 }
 

@@ -7,7 +7,7 @@ import type { Viewer, Webhook, WebhookSettings, WebhooksApi } from "./api.ts";
 import * as letters from "./dead-letters.ts";
 import { defaultRetryLimits } from "./retry.ts";
 import { send } from "./send.ts";
-import { newSecret, secretsOf } from "./signing.ts";
+import { createSigner, newSecret } from "./signing.ts";
 import * as store from "./store.ts";
 import { createDispatcher, refuseUrl, type TargetRule } from "./targets.ts";
 
@@ -144,9 +144,9 @@ function pingFor(row: store.WebhookRow, eventId: string, nowMs: number) {
   const previousSecretUntilMs = row.previousSecretUntil === null ? null : Date.parse(row.previousSecretUntil);
   return {
     id: `msg_${eventId}`,
-    body: JSON.stringify(row.maxEventsPerRequest === 1 ? event : [event]),
+    body: Buffer.from(JSON.stringify(row.maxEventsPerRequest === 1 ? event : [event])),
     url: row.url,
-    secrets: secretsOf({ ...row, previousSecretUntilMs }, nowMs),
+    sign: createSigner({ ...row, previousSecretUntilMs }),
     timeoutMs: pingTimeoutMs,
   };
 }

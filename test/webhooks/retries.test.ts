@@ -277,3 +277,22 @@ test("what did not fit its schema is checked anew when it is replayed: bad again
   assert.equal(order5?.violationCount, 0);
   await receiver.close();
 });
+
+test("the check finds a webhook that is ahead of the bus, and an event that is both pending and a dead letter", async () => {
+  const { receiver, id } = await subscribe();
+  const damage = [
+    "update webhook_progress set position = 1000000",
+    `insert into webhook_pending (webhook_id, event_id, position, subject, type, replay, attempts, next_at, event)
+     select id, 'evt', 1, 'ord_1', 'order.created', false, 1, now(), '{}' from webhooks`,
+    `insert into dead_letters (subscriber, event_id, subject, reason, event, attempts)
+     select id, 'evt', 'ord_1', 'answered 500', '{}', 15 from webhooks`,
+  ];
+  for (const sql of damage) await world.database.run(statement("", sql));
+  const { findings, notes } = await runCheck({ database: world.database, out: () => undefined });
+  const about = findings.flatMap(({ invariant, violations }) =>
+    violations.filter(({ subject }) => subject === id).map(() => invariant),
+  );
+  assert.deepEqual(about, ["I5", "I5"]);
+  assert.ok(notes.some((note) => note.includes(id) && note.includes("1 wait to be tried again")));
+  await receiver.close();
+});

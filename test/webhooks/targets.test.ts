@@ -98,7 +98,7 @@ function resolver(...answers: string[][]): Resolve & { asked: number } {
 
 async function attempt(url: string, resolve?: Resolve) {
   const dispatcher = createDispatcher("public", 1, resolve);
-  const message = { id: "msg_1", body: "{}", secrets: ["whsec_AAAA"], timeoutMs: 500 };
+  const message = { id: "msg_1", body: Buffer.from("{}"), sign: () => ({}), timeoutMs: 500 };
   try {
     return await send(dispatcher, clock, { ...message, url });
   } finally {
