@@ -46,6 +46,7 @@ export function buildProgram(): { run(argv: readonly string[]): Action } {
   addPlatformCommands(program, does);
   addKeyCommands(program, does);
   addOtherCommands(program, does);
+  addCertifyCommand(program, does);
   addBenchCommands(program, { does, whole: integerOption, positive: positiveNumber });
   return {
     async run(argv) {
@@ -157,6 +158,38 @@ function addOtherCommands(program: Command, does: Does): void {
     .action(
       does(async (folder: string | undefined, options: DemoCommandOptions) =>
         (await import("./demo.ts")).demo(folder, options),
+      ),
+    );
+}
+
+export interface CertifyCommandOptions {
+  channel: string;
+  secret: string;
+  partner?: string;
+  timeout?: number;
+  listen?: number;
+  wait?: number;
+  json?: boolean;
+}
+
+function addCertifyCommand(program: Command, does: Does): void {
+  program
+    .command("certify <url>")
+    .description("hold a partner's endpoint against the channel protocol; exit code 1 when a rule is broken")
+    .requiredOption("--channel <id>", "the channel id that the endpoint answers to")
+    .requiredOption("--secret <secret>", "the channel's secret, whsec_…, or @file that holds it")
+    .option("--partner <id>", "the member's id in a network; holds are then a must")
+    .option("--timeout <ms>", "answers must come within (default: 2000)", integerOption(1, 60_000))
+    .option(
+      "--listen <port>",
+      "listen here for signed reports; 0 takes a free port (default: rules of reports are skipped)",
+      integerOption(0, 65_535),
+    )
+    .option("--wait <seconds>", "how long a report is waited for (default: 60)", integerOption(1, 86_400))
+    .option("--json", "print one JSON object")
+    .action(
+      does(async (url: string, options: CertifyCommandOptions) =>
+        (await import("./certify.ts")).certifyCommand(url, options),
       ),
     );
 }
