@@ -23,7 +23,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   orchestration: ["capacity", "optimization", "channels", "relay/append.ts"],
   gateway: ["orchestration", "capacity", "read-model", "relay/api.ts"],
   check: ["orchestration", "bus", "relay", "channels/protocol.ts"],
-  demo: ["check", "orchestration", "capacity", "channels", "cli"],
+  demo: ["examples/consumers", "check", "orchestration", "capacity", "channels", "cli"],
   certify: ["channels/protocol.ts", "channels/signature.ts", "channels/transport.ts"],
   cli: ["bench", "certify", "check", "demo", "gateway", "capacity", "channels", "app.ts", "roles.ts"],
 };
