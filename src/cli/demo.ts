@@ -11,7 +11,7 @@ import { createPostgres } from "../platform/postgres.ts";
 import { startEmbedded } from "./database-access.ts";
 import type { DemoCommandOptions } from "./program.ts";
 
-/** Plays a published day on temporary platforms; exit code 1 when an invariant is violated. */
+/** Plays a published day on temporary platforms; exit code 1 when an invariant is violated or a consumer disagrees with the orders. */
 export async function demo(folder: string | undefined, options: DemoCommandOptions): Promise<number> {
   const abort = new AbortController();
   const interrupted = () => abort.abort(new Error("The demo was interrupted; what it started is stopped."));
@@ -28,7 +28,7 @@ export async function demo(folder: string | undefined, options: DemoCommandOptio
       signal: abort.signal,
       startInstance,
     });
-    return report.invariants === "ok" ? 0 : 1;
+    return report.invariants === "ok" && report.consumers.every(({ agrees }) => agrees) ? 0 : 1;
   } finally {
     clearInterval(alive);
     for (const signal of signals) process.off(signal, interrupted);

@@ -46,6 +46,7 @@ export function buildProgram(): { run(argv: readonly string[]): Action } {
   addPlatformCommands(program, does);
   addKeyCommands(program, does);
   addOtherCommands(program, does);
+  addCertifyCommand(program, does);
   addBenchCommands(program, { does, whole: integerOption, positive: positiveNumber });
   return {
     async run(argv) {
@@ -134,14 +135,6 @@ export interface CheckCommandOptions {
   json?: boolean;
 }
 
-export interface CertifyCommandOptions {
-  secret: string;
-  channel?: string;
-  partner?: string;
-  timeout: number;
-  json?: boolean;
-}
-
 export interface DemoCommandOptions {
   speed?: number;
   json?: boolean;
@@ -161,19 +154,6 @@ function addOtherCommands(program: Command, does: Does): void {
     .option("--json", "print one JSON object")
     .action(does(async (options: CheckCommandOptions) => (await import("./check.ts")).check(options)));
   program
-    .command("certify <url>")
-    .description("hold a partner's endpoint against the channel protocol; exit code 1 when it breaks a rule")
-    .requiredOption("--secret <whsec_…>", "the channel's secret, which signs the calls")
-    .option("--channel <id>", "the channel's id (default: one that was never used)")
-    .option("--partner <id>", "for a member of a partner network: its id in it")
-    .option("--timeout <ms>", "how long an answer may take", integerOption(10, 60_000), 2_000)
-    .option("--json", "print one JSON object")
-    .action(
-      does(async (url: string, options: CertifyCommandOptions) =>
-        (await import("./certify.ts")).certifyCommand(url, options),
-      ),
-    );
-  program
     .command("demo [folder]")
     .description("play a published delivery day through the HTTP API of a fresh, temporary platform")
     .option("--speed <factor>", "how much faster than the day's own clock", positiveNumber)
@@ -181,6 +161,38 @@ function addOtherCommands(program: Command, does: Does): void {
     .action(
       does(async (folder: string | undefined, options: DemoCommandOptions) =>
         (await import("./demo.ts")).demo(folder, options),
+      ),
+    );
+}
+
+export interface CertifyCommandOptions {
+  channel: string;
+  secret: string;
+  partner?: string;
+  timeout?: number;
+  listen?: number;
+  wait?: number;
+  json?: boolean;
+}
+
+function addCertifyCommand(program: Command, does: Does): void {
+  program
+    .command("certify <url>")
+    .description("hold a partner's endpoint against the channel protocol; exit code 1 when a rule is broken")
+    .requiredOption("--channel <id>", "the channel id that the endpoint answers to")
+    .requiredOption("--secret <secret>", "the channel's secret, whsec_…, or @file that holds it")
+    .option("--partner <id>", "the member's id in a network; holds are then a must")
+    .option("--timeout <ms>", "answers must come within (default: 2000)", integerOption(1, 60_000))
+    .option(
+      "--listen <port>",
+      "listen here for signed reports; 0 takes a free port (default: rules of reports are skipped)",
+      integerOption(0, 65_535),
+    )
+    .option("--wait <seconds>", "how long a report is waited for (default: 60)", integerOption(1, 86_400))
+    .option("--json", "print one JSON object")
+    .action(
+      does(async (url: string, options: CertifyCommandOptions) =>
+        (await import("./certify.ts")).certifyCommand(url, options),
       ),
     );
 }

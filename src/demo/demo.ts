@@ -3,6 +3,7 @@ import { type CheckReport, runCheck } from "../check/check.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Database } from "../platform/database.ts";
 import { createClient } from "./client.ts";
+import { startConsumers } from "./consumers.ts";
 import { type Day, readDay } from "./mdrp.ts";
 import { openKitchens, type Staging, stage } from "./network.ts";
 import { playDay } from "./play.ts";
@@ -70,6 +71,10 @@ async function playOn(
   const startedMs = clock.nowMs();
   const instance = await options.startInstance(routing);
   const client = createClient(instance.url, instance.apiKey, clock);
+  const downstream = await startConsumers(instance.url, instance.apiKey, clock).catch(async (error) => {
+    await instance.stop();
+    throw error;
+  });
   try {
     signal.throwIfAborted();
     const staging = stage(day, clock.nowMs());
@@ -80,9 +85,11 @@ async function playOn(
     const played = await playDay({ day, staging, kitchens, client, speed, clock, signal, progress }).finally(
       () => view?.close(),
     );
+    const consumers = await downstream.report(client, signal);
     const check = await checkDay(instance.database, clock);
-    return { played, progress, check, seconds: (clock.nowMs() - startedMs) / 1_000 };
+    return { played, progress, check, consumers, seconds: (clock.nowMs() - startedMs) / 1_000 };
   } finally {
+    await downstream.stop();
     await client.close();
     await instance.stop();
   }

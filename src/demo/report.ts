@@ -1,4 +1,5 @@
 import type { CheckReport } from "../check/check.ts";
+import type { ConsumerReport } from "./consumers.ts";
 import type { Day } from "./mdrp.ts";
 import type { DayPlayed } from "./play.ts";
 import { type DayProgress, percentileMs } from "./progress.ts";
@@ -8,6 +9,7 @@ export interface DayOutcome {
   played: DayPlayed;
   progress: DayProgress;
   check: CheckReport;
+  consumers: readonly ConsumerReport[];
   seconds: number;
 }
 
@@ -26,6 +28,8 @@ export interface DemoReport {
   p50Ms: number;
   p99Ms: number;
   clickToDoorMinutes: { ours: ClickToDoor; roundRobin: ClickToDoor };
+  /** What the services of examples/consumers know at the end of our day. */
+  consumers: readonly ConsumerReport[];
   /** `ok`, or what is violated, one sentence each. */
   invariants: "ok" | string[];
 }
@@ -60,6 +64,7 @@ export function demoReport(ours: DayOutcome, roundRobin: DayOutcome): DemoReport
       ours: clickToDoor(ours.played.clickToDoorMinutes),
       roundRobin: clickToDoor(roundRobin.played.clickToDoorMinutes),
     },
+    consumers: ours.consumers,
     invariants: violations.length === 0 ? "ok" : violations,
   };
 }
@@ -106,6 +111,7 @@ export function reportLines(day: Day, ours: DayOutcome, roundRobin: DayOutcome):
     ),
     "",
     `From click to door our routing takes ${changeInWords(mine.mean, theirs.mean)} than round robin.`,
+    ...consumerLines(report),
     ...invariantLines(report, both),
   ];
 }
@@ -119,6 +125,16 @@ function reasonRows(
     const counts = outcomes.map(({ played }) => String(played.reasons.get(reason) ?? 0));
     return reason.length <= 26 ? [row(`  ${reason}`, counts)] : [`  ${reason}`, row("", counts)];
   });
+}
+
+function consumerLines({ consumers }: DemoReport): string[] {
+  return [
+    "Downstream, over the event stream:",
+    ...consumers.map(({ name, saw, agrees }) => {
+      const counts = Object.entries(saw).map(([what, count]) => `${what.replaceAll("_", " ")} ${count}`);
+      return `  ${name.padEnd(14)}${agrees ? "agrees with the orders" : "DISAGREES"}: ${counts.join(", ")}`;
+    }),
+  ];
 }
 
 function changeInWords(mine: number, theirs: number): string {

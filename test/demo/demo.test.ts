@@ -67,10 +67,15 @@ function play(options: Partial<DemoOptions> = {}) {
 
 test("a day is played under both methods; every order ends, delivered or with a reason, and the invariants hold", async () => {
   const { report, written } = play();
-  const { clickToDoorMinutes, p50Ms, p99Ms, ...counts } = await report;
+  const { clickToDoorMinutes, p50Ms, p99Ms, consumers, ...counts } = await report;
   assert.deepEqual(counts, { orders: 61, delivered: 60, failed: 1, invariants: "ok" });
   assert.deepEqual(started.splice(0), ["weighted", "round_robin"]);
   assert.equal(running, 0);
+  assert.deepEqual(
+    consumers.map(({ name, agrees }) => [name, agrees]),
+    ["inventory", "payment", "logistics", "analytics", "notification"].map((name) => [name, true]),
+  );
+  assert.equal(consumers.find(({ name }) => name === "payment")?.saw.payments, 60);
   assert.ok(p50Ms > 0 && p99Ms >= p50Ms);
   const { ours, roundRobin } = clickToDoorMinutes;
   assert.ok(ours.mean > 15 && ours.mean < roundRobin.mean, JSON.stringify(clickToDoorMinutes));
@@ -80,6 +85,7 @@ test("a day is played under both methods; every order ends, delivered or with a 
   assert.match(text, /not delivered +1 +1/);
   assert.match(text, /no courier's shift lasts long enough/);
   assert.match(text, /From click to door our routing takes \d+ % less than round robin\./);
+  assert.match(text, /payment +agrees with the orders: payments 60/);
   assert.match(text, /Invariants: ok \(\d+ rules over both databases\)\./);
 });
 
@@ -95,6 +101,7 @@ test("with --json one object is printed and nothing else", async () => {
     "p50Ms",
     "p99Ms",
     "clickToDoorMinutes",
+    "consumers",
     "invariants",
   ]);
   started.length = 0;

@@ -25,8 +25,9 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   reconciliation: [],
   gateway: ["orchestration", "capacity", "read-model", "relay/api.ts"],
   check: ["orchestration", "bus", "relay", "channels/protocol.ts"],
-  demo: ["check", "orchestration", "capacity", "channels", "cli"],
-  cli: ["bench", "check", "demo", "gateway", "capacity", "channels", "app.ts", "roles.ts"],
+  demo: ["examples/consumers", "check", "orchestration", "capacity", "channels", "cli"],
+  certify: ["channels/protocol.ts", "channels/signature.ts", "channels/transport.ts"],
+  cli: ["bench", "certify", "check", "demo", "gateway", "capacity", "channels", "app.ts", "roles.ts"],
 };
 
 export interface RuntimeImport {
