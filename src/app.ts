@@ -79,9 +79,9 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const holder = ids.create("own", clock.nowMs());
   const relay = createRelay({ ...common, bus, holder });
   const deliverer = createDeliverer({ ...common, bus, holder, random, exclusive });
-  const pokes = { onChanged: () => deliverer.poke(), onAppended: () => relay.poke() };
-  const webhooks = createWebhooks({ ...common, bus, ...pokes });
-  const capacity = createCapacity({ ...common, onCommitted: () => relay.poke() });
+  const pokeRelay = () => relay.poke();
+  const webhooks = createWebhooks({ ...common, bus, onChanged: deliverer.poke, onAppended: pokeRelay });
+  const capacity = createCapacity({ ...common, onCommitted: pokeRelay });
   const channels = overrides.channels ?? channelsOver(capacity, common);
   const orchestration = createOrchestration({
     ...common,

@@ -73,6 +73,13 @@ function loading(prefix: string, count: number): Record<string, string> {
     head: "update event_log_head set next_position = (select max(position + count) from event_log)",
     views: `insert into order_views (id, client_id, customer_id, channel_id, status, version, created_at, doc, state)
       select id, client_id, doc::json->>'customerId', state::json->'legs'->0->'channel'->>'id', status, version, created_at, doc, state from orders`,
+    client: "insert into clients (id, name) values ('cli_1', 'check') on conflict do nothing",
+    webhook: `insert into webhooks (id, client_id, sees_all, url, description, max_events_per_request, max_concurrent_requests, status, secret)
+      values ('whk_1', 'cli_1', true, 'https://subscriber.example', '', 1, 1, 'active', 'x')`,
+    progress:
+      "insert into webhook_progress (webhook_id, position) select 'whk_1', next_position - 1 from event_log_head",
+    pending: `insert into webhook_pending (webhook_id, event_id, position, subject, type, replay, attempts, next_at, event)
+      values ('whk_1', 'e', 1, '${prefix}', 'order.created', false, 1, now(), '{}')`,
     projector:
       "insert into bus_consumers (name, position) select 'read-model', next_position - 1 from event_log_head",
   };
