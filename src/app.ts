@@ -62,14 +62,8 @@ export interface App extends Service {
  * database. Nothing runs before `start`; `stop` drains: intake first, then what it writes to.
  */
 export function createApp(config: Config, overrides: Overrides = {}): App {
-  const {
-    clock = systemClock,
-    ids = createIds(),
-    log = createLog(config.LOG_LEVEL),
-    metrics = createMetrics(),
-    random = Math.random,
-    exclusive = false,
-  } = overrides;
+  const { clock = systemClock, ids = createIds(), metrics = createMetrics() } = overrides;
+  const { log = createLog(config.LOG_LEVEL), random = Math.random, exclusive = false } = overrides;
   const database =
     overrides.database ??
     openDatabase(config.DATABASE_URL, { connections: config.DATABASE_CONNECTIONS, application: "uoop" });

@@ -18,7 +18,7 @@ interface Example {
 const plenty = 100_000;
 
 /**
- * Four types; of those that may refuse or give back enough that three may. The corner kitchen is the cheapest and small: orders
+ * Four types, of each enough that three may refuse or give back and an operator may take the order from a fourth. The corner kitchen is the cheapest and small: orders
  * that may go anywhere compete for its last units. (An order that all others gave back waits for it until its window ends.)
  */
 const examples: readonly Example[] = [
@@ -28,6 +28,8 @@ const examples: readonly Example[] = [
   { type: "internal_kitchen", name: "Garden Kitchen", at: [-0.01, -0.01], unitsPerSlot: plenty },
   { type: "dark_store", name: "North Store", at: [0.02, 0], unitsPerSlot: plenty },
   { type: "dark_store", name: "South Store", at: [-0.02, 0], unitsPerSlot: plenty },
+  { type: "dark_store", name: "East Store", at: [0, 0.03], unitsPerSlot: plenty },
+  { type: "dark_store", name: "West Store", at: [0, -0.03], unitsPerSlot: plenty },
   { type: "external_partner", name: "East Bistro", at: [0, 0.02], unitsPerSlot: plenty },
   { type: "external_partner", name: "West Bistro", at: [0, -0.02], unitsPerSlot: plenty },
   { type: "external_partner", name: "Hill Bistro", at: [0.02, 0.02], unitsPerSlot: plenty },

@@ -156,9 +156,13 @@ test("a booking of an attempt that we never made is shown, and not touched", asy
   const found = await differenceOf(key, "");
   assert.deepEqual([found!.kind, found!.repair, found!.settledAt], ["unknown", null, null]);
   assert.equal(await stateAt(key), "booked");
-  const { text } = await clientOf(platform.url, null)("GET", "/metrics");
-  assert.match(text, /uoop_booking_differences_open [1-9]/);
-  assert.match(text, /uoop_booking_differences_total\{kind="unknown",repaired="false"\} [1-9]/);
+  // The gauge follows at the end of the round that stored it.
+  await until(
+    async () => (await clientOf(platform.url, null)("GET", "/metrics")).text,
+    (text) =>
+      /uoop_booking_differences_open [1-9]/.test(text) &&
+      /uoop_booking_differences_total\{kind="unknown",repaired="false"\} [1-9]/.test(text),
+  );
 });
 
 test("an order that was forced to its end, and whose food the partner still has, is shown until it is gone", async () => {
