@@ -47,10 +47,12 @@ test("an event comes signed as Standard Webhooks says, and after a rotation eith
 
   const rotated = await world.webhooks.rotateSecret(webhook.id, null, 60_000);
   assert.notEqual(rotated.secret, secret);
-  await world.publish([orderRow(newOrderId(), 1, 1)]);
-  await receiver.until(() =>
-    receiver.got.some(({ headers }) => / v1,/.test(String(headers["webhook-signature"]))),
-  );
+  // Whoever delivers hears of the new secret a moment later; until then the old one, which is still good, signs alone.
+  const signatures = () => String(receiver.got.at(-1)!.headers["webhook-signature"]);
+  for (let sent = 2; !/ v1,/.test(signatures()); sent += 1) {
+    await world.publish([orderRow(newOrderId(), 1, 1)]);
+    await receiver.until(() => receiver.got.length >= sent);
+  }
   const both = receiver.got.at(-1)!;
   for (const each of [secret, rotated.secret])
     new Webhook(each).verify(both.body, both.headers as Record<string, string>);
