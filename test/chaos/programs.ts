@@ -52,6 +52,9 @@ function environmentOf({ folder, port }: PlatformSettings): NodeJS.ProcessEnv {
     ...environment,
     // Comparing bookings in the middle of all this must find nothing but what is so.
     RECONCILE_EVERY_SECONDS: "1",
+    // Circuits that trouble opens close again within a round: an order may wait for several, one after the other.
+    BREAKER_RECOVERY_MS: "5000",
+    BREAKER_MONITOR_MS: "1000",
     DATA_DIR: dataOf(folder),
     PORT: String(port),
     EXAMPLE_NETWORK: "off",
