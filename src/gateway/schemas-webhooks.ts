@@ -141,9 +141,15 @@ export const pageQuery = strict(cursorQuery);
 
 const letterFilter = {
   subscriber: Type.Optional(
-    Type.String({ maxLength: 64, description: "a webhook's id, or schema: what did not fit its schema" }),
+    Type.String({
+      maxLength: 64,
+      pattern: printable,
+      description: "a webhook's id, or schema: what did not fit its schema",
+    }),
   ),
-  subject: Type.Optional(Type.String({ maxLength: 64, description: "an order's or a channel's id" })),
+  subject: Type.Optional(
+    Type.String({ maxLength: 64, pattern: printable, description: "an order's or a channel's id" }),
+  ),
   type: Type.Optional(oneOf<EventType>(eventTypes)),
   from: Type.Optional(instant("made at or after")),
   to: Type.Optional(instant("made before")),
