@@ -1,4 +1,4 @@
-import { type Executor, statement } from "../platform/database.ts";
+import { type Database, type Executor, statement } from "../platform/database.ts";
 import type { Viewer, Webhook, WebhookSettings } from "./api.ts";
 
 /** A webhook as it is stored; the view leaves the secrets out and works figures out of the counts. */
@@ -33,14 +33,15 @@ const joined = "webhooks w join webhook_progress p on p.webhook_id = w.id";
 // A client's keys never see what an admin key made, though it may belong to the same client.
 const visible = "($2::text is null or (w.client_id = $2 and not w.sees_all))";
 
+// A statement of its own: the next one's snapshot, which counts, must see what the last holder of the lock committed.
+const lockClient = statement("webhook_lock_client", "select from clients where id = $1 for update");
 // It begins at the bus's head: what happened before is not sent.
 const insertWebhook = statement(
   "webhook_insert",
-  `with room as (
-     select from clients c where c.id = $2 and (select count(*) from webhooks w where w.client_id = c.id) < $9 for update
-   ), made as (
+  `with made as (
      insert into webhooks (id, client_id, sees_all, url, description, types, max_events_per_request, max_concurrent_requests, status, secret)
-     select $1, $2, $3, $4, $5, $6, $7, $8, 'active', $10 from room returning id
+     select $1, $2, $3, $4, $5, $6, $7, $8, 'active', $10 where (select count(*) from webhooks w where w.client_id = $2) < $9
+     returning id
    )
    insert into webhook_progress (webhook_id, position) select id, $11 from made returning webhook_id as id`,
 );
@@ -86,18 +87,21 @@ const deleteWebhook = statement(
 
 /** False when its client has `most` webhooks already. */
 export async function insert(
-  tx: Executor,
+  database: Database,
   id: string,
   owner: { clientId: string; everything: boolean },
   settings: WebhookSettings,
   begin: { secret: string; position: number; most: number },
 ): Promise<boolean> {
   const { url, description, types, maxEventsPerRequest, maxConcurrentRequests } = settings;
-  const made = await tx.run(insertWebhook, [
-    ...[id, owner.clientId, owner.everything, url, description, types, maxEventsPerRequest],
-    ...[maxConcurrentRequests, begin.most, begin.secret, begin.position],
-  ]);
-  return made.length > 0;
+  return database.transaction(async (tx) => {
+    await tx.run(lockClient, [owner.clientId]);
+    const made = await tx.run(insertWebhook, [
+      ...[id, owner.clientId, owner.everything, url, description, types, maxEventsPerRequest],
+      ...[maxConcurrentRequests, begin.most, begin.secret, begin.position],
+    ]);
+    return made.length > 0;
+  });
 }
 
 export async function find(tx: Executor, id: string, viewer: Viewer): Promise<WebhookRow | undefined> {
