@@ -7,6 +7,7 @@ import { quantile } from "./measure/sampler.ts";
 import { createPhases, openConnections, reportOf } from "./phases.ts";
 import { phaseHead, phaseJson, phaseRow } from "./report/orders-report.ts";
 import { percent, table, whole } from "./report/table.ts";
+import { settle } from "./verify.ts";
 import { type Subscribers, startSubscribers } from "./webhooks/subscribers.ts";
 import type { Got } from "./webhooks/tally.ts";
 
@@ -89,6 +90,7 @@ async function whileWell(subscribers: Subscribers, stage: Stage, rate: number, m
   const phases = createPhases(stage);
   await phases.orders("warm-up", at(rate), { measureMs: Math.min(measureMs, 5_000) });
   const alone = await phases.orders(`no subscribers, ${rate}/s`, at(rate), { measureMs });
+  await settle(stage.books); // so that all begin at the same event
   const startedAt = await headOf(stage);
   const webhooks = await subscribe(stage, subscribers);
   const watching = watchLag(stage);
@@ -142,6 +144,7 @@ async function whileFailing(
     rested: false,
   });
   await revived;
+  await settle(stage.books);
   const recoveredMs = await drain(stage);
   const got = await subscribers.got();
   const each = (await headOf(stage)) - startedAt;
