@@ -108,21 +108,24 @@ export interface Network {
   isOurs(channelId: string): boolean;
 }
 
-/** Makes the channels over the API, and tells the simulator of each how it behaves and what it signs with. */
+/**
+ * Makes the channels over the API, and tells the simulator of each how it behaves and what it signs with. `channelsUrl` is the simulator
+ * as the platform reaches it, `platformUrl` the platform as the simulator does.
+ */
 export async function makeNetwork(
   client: Client,
   worldUrl: string,
-  options: { platformUrl: string; trouble: number; nowMs: number },
+  options: { platformUrl: string; channelsUrl: string; trouble: number; nowMs: number },
 ): Promise<Network> {
   const ours = new Set<string>();
   for (const [index, example] of examples.entries()) {
     const { id, callbackSecret } = await client.must<Channel & { callbackSecret: string }>(
       "POST",
       "/v1/channels",
-      newChannel(example, worldUrl),
+      newChannel(example, options.channelsUrl),
     );
     if (example.type === "internal_kitchen" || example.type === "dark_store") ours.add(id);
-    const addresses = addressesOf(example, `${worldUrl}/channels/${id}`);
+    const addresses = addressesOf(example, `${options.channelsUrl}/channels/${id}`);
     if (addresses) await client.must("PATCH", `/v1/channels/${id}`, addresses);
     await client.must("PUT", `/v1/channels/${id}/capacity`, {
       slots: slots(options.nowMs, example.unitsPerSlot),
@@ -137,7 +140,7 @@ export async function makeNetwork(
   return { isOurs: (channelId) => ours.has(channelId) };
 }
 
-function newChannel({ type, name, at, baseMinor, members }: Example, worldUrl: string) {
+function newChannel({ type, name, at, baseMinor, members }: Example, channelsUrl: string) {
   return {
     type,
     name,
@@ -147,7 +150,7 @@ function newChannel({ type, name, at, baseMinor, members }: Example, worldUrl: s
     costModel: { currency: "AED", baseMinor: baseMinor ?? 500, perKmMinor: 50, perUnitMinor: 10 },
     preparationMinutes: 5,
     bookTimeoutMs,
-    ...addressesOf({ type, members }, worldUrl),
+    ...addressesOf({ type, members }, channelsUrl),
   };
 }
 
