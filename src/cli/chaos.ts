@@ -41,6 +41,7 @@ export function addChaosCommand(program: Command, { does, whole }: Wiring): void
       "--victims <list>",
       "whom the rounds hit, in turn (docs/chaos.md). One process: main, group, postgres, frozen, frozen-postgres; several: process, two, frozen, postgres, frozen-postgres, rolling, cut, slow, disk, clock",
     )
+    .option("--keep", "keep data and logs also when all is well")
     .option("--json", "print one JSON object and nothing else")
     .option("--record", "add a line to bench/RELIABILITY.md")
     .action(does(chaos));

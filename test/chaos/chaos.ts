@@ -28,6 +28,8 @@ export interface ChaosOptions {
   skewSeconds: number;
   /** Whom the rounds hit, in turn. */
   victims: readonly Victim[];
+  /** Data and logs are kept also when all is well. */
+  keep?: boolean;
   /** Told after each round. */
   onRound(report: RoundReport): void;
 }
@@ -41,8 +43,9 @@ export interface ChaosReport {
   differences: number;
   /** Everything that should not be; empty when all is well. */
   wrong: readonly string[];
-  /** Where data and logs are, when something was wrong; otherwise they are gone. */
+  /** Where data and logs are, when something was wrong or they were to be kept; otherwise they are gone. */
   folder: string;
+  kept: boolean;
 }
 
 /**
@@ -54,7 +57,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const folder = await mkdtemp(join(tmpdir(), "uoop-chaos-"));
   try {
     const report = await play(folder, options);
-    if (report.wrong.length === 0) await rm(folder, { recursive: true, force: true });
+    if (report.wrong.length === 0 && !options.keep) await rm(folder, { recursive: true, force: true });
     return report;
   } catch (error) {
     throw new Error(`${(error as Error).message} (data and logs are in ${folder})`, { cause: error });
@@ -101,7 +104,15 @@ async function play(folder: string, options: ChaosOptions): Promise<ChaosReport>
     ),
     ...processesOf(folder).map((about) => `left running: ${about}`),
   ];
-  return { rounds, check, repeatedEvents: watcher.repeats, differences: differences.length, wrong, folder };
+  return {
+    rounds,
+    check,
+    repeatedEvents: watcher.repeats,
+    differences: differences.length,
+    wrong,
+    folder,
+    kept: options.keep === true || wrong.length > 0,
+  };
 }
 
 const startPlatform = (folder: string, options: ChaosOptions): Promise<Platform> =>

@@ -24,8 +24,8 @@ export interface Client extends AsyncDisposable {
   ): Promise<Answer<Body> | null>;
   /** The same for what must succeed: throws what the answer says otherwise. */
   must<Body>(method: Method, path: string, body?: unknown): Promise<Body>;
-  /** Whether every process says that it is ready. */
-  allReady(): Promise<boolean>;
+  /** What every process answers to a GET; null: nothing. */
+  each<Body>(path: string): Promise<readonly (Answer<Body> | null)[]>;
   /** Requests that a process took and did not answer, so far. */
   readonly cutOff: number;
   readonly authorization: string;
@@ -88,12 +88,8 @@ export function createClient(urls: readonly string[], keyFile: string): Client {
         `${method} ${path}: ${answer ? `${answer.status} ${JSON.stringify(answer.body)}` : "no answer"}`,
       );
     },
-    async allReady() {
-      const answers = await Promise.all(
-        urls.map((url) => sendTo(url, "GET", "/health/ready").catch(() => null)),
-      );
-      return answers.every((answer) => answer?.status === 200);
-    },
+    each: <Body>(path: string) =>
+      Promise.all(urls.map((url) => sendTo<Body>(url, "GET", path).catch(() => null))),
     get cutOff() {
       return cutOff;
     },

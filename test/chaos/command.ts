@@ -11,6 +11,7 @@ export interface ChaosCommandOptions {
   processes: number;
   skew: number;
   victims?: string;
+  keep?: boolean;
   json?: boolean;
   record?: boolean;
 }
@@ -45,6 +46,7 @@ export function prepareChaos(given: ChaosCommandOptions): ChaosRun {
     processes: given.processes,
     skewSeconds: given.skew,
     victims: readVictims(given),
+    keep: given.keep ?? false,
   };
   return {
     async run(say) {

@@ -188,7 +188,7 @@ class Fleet implements Platform {
     );
   }
 
-  /** Together; they are started again one after the other, and how long their orders stood still is measured meanwhile. */
+  /** Together; they are started again together too, and how long their orders stood still is measured meanwhile. */
   async #kill(members: readonly Member[], { restartAfterMs }: Blow): Promise<Struck> {
     const pids = members.map(({ program }) => program.pid);
     for (const member of members) member.expected = true;
@@ -199,7 +199,7 @@ class Fleet implements Platform {
     await Promise.all(members.map(({ program }) => program.gone));
     await pause(restartAfterMs);
     const recoversFromMs = Date.now();
-    for (const member of members) await this.#restart(member);
+    await Promise.all(members.map((member) => this.#restart(member)));
     return { recoversFromMs, takeoverMs: await takeover };
   }
 

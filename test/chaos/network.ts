@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { Channel, ChannelType, Slot } from "../../src/capacity/api.ts";
 import type { BehaviourPatch } from "../../src/channels/simulator/behaviour.ts";
 import type { Client } from "./client.ts";
@@ -135,9 +136,25 @@ export async function makeNetwork(
       behaviour: behaviour(options.trouble, index % 2 === 0),
     });
   }
+  await heardOfEverywhere(client, options.nowMs);
   const apiKey = client.authorization.replace("Bearer ", "");
   await tell(`${worldUrl}/control/platform`, { url: options.platformUrl, apiKey });
   return { isOurs: (channelId) => ours.has(channelId) };
+}
+
+const networkPatienceMs = 30_000;
+
+/** Other processes than the one that made a channel hear of it within seconds; the last thing told of each is its capacity. */
+async function heardOfEverywhere(client: Client, nowMs: number): Promise<void> {
+  const query = `lat=${centre.lat}&lng=${centre.lng}&slot=${new Date(nowMs + hourMs).toISOString()}`;
+  for (const endMs = nowMs + networkPatienceMs; ; await pause(100)) {
+    const answers = await client.each<{ items: object[] }>(`/v1/channels/rankings?${query}`);
+    if (answers.every((answer) => answer?.body.items.length === examples.length)) return;
+    if (Date.now() > endMs)
+      throw new Error(
+        `not every process knows all channels: ${answers.map((answer) => answer?.body.items?.length)}`,
+      );
+  }
 }
 
 function newChannel({ type, name, at, baseMinor, members }: Example, channelsUrl: string) {

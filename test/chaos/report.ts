@@ -103,6 +103,7 @@ export function reportLines(report: ChaosReport): readonly string[] {
     `uoop check: ${report.check.findings.length} rules, ${report.check.ok ? "all hold" : "BROKEN"}`,
     ...report.check.notes.map((note) => `note: ${note}`),
     ...shortened(report.wrong).map((what) => `WRONG ${what}`),
-    report.wrong.length === 0 ? "ok" : `data and logs are kept in ${report.folder}`,
+    ...(report.wrong.length === 0 ? ["ok"] : []),
+    ...(!report.kept ? [] : [`data and logs are kept in ${report.folder}`]),
   ];
 }

@@ -101,7 +101,9 @@ async function strike(blow: Blow, { platform, client }: Scene) {
   const struck = await platform.strike(blow);
   const { recoversFromMs } = struck;
   for (const endMs = Date.now() + readyTimeoutMs; ; await pause(20)) {
-    if (await client.allReady()) return { ...struck, recoveryMs: Date.now() - recoversFromMs };
+    const answers = await client.each("/health/ready");
+    if (answers.every((answer) => answer?.status === 200))
+      return { ...struck, recoveryMs: Date.now() - recoversFromMs };
     if (Date.now() > endMs) throw new Error(`not ready ${readyTimeoutMs} ms after ${blow.victim} was hit`);
   }
 }
@@ -115,7 +117,8 @@ async function judge(placed: readonly Placed[], scene: Scene) {
   for (const one of placed.filter(({ id }) => id !== null)) {
     const order = await client.must<OrderView>("GET", `/v1/orders/${one.id}`);
     orders.push(order);
-    ends[order.status] = (ends[order.status] ?? 0) + 1;
+    const end = order.status === "failed" ? `failed (${order.reason?.code})` : order.status;
+    ends[end] = (ends[end] ?? 0) + 1;
     wrong.push(...judgeOrder(one, order, watcher));
   }
   const faults = await settledFaults(orders, scene);
