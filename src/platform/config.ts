@@ -76,7 +76,7 @@ const schema = Type.Object({
     "how often a part of each partner's bookings is compared with ours; 0: never",
   ),
   OWNER_LEASE_MS: integer(
-    5_000,
+    2_000,
     500,
     60_000,
     "a process that has not renewed for this long loses its orders",
