@@ -75,7 +75,11 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const deliverer = createDeliverer({ ...common, bus, holder, random, exclusive });
   const pokeRelay = () => relay.poke();
   const webhooks = createWebhooks({ ...common, bus, onChanged: deliverer.poke, onAppended: pokeRelay });
-  const capacity = createCapacity({ ...common, onCommitted: pokeRelay });
+  const capacity = createCapacity({
+    ...common,
+    onCommitted: pokeRelay,
+    slotDaysAhead: config.SLOT_DAYS_AHEAD,
+  });
   const channels = overrides.channels ?? channelsOver(capacity, common);
   const orchestration = createOrchestration({
     ...common,

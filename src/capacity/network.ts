@@ -1,4 +1,4 @@
-import type { Channel, ChannelRoom, SlotRoom } from "./api.ts";
+import type { Channel, ChannelRoom, OrderRules, SlotRoom } from "./api.ts";
 import type { SlotRow } from "./store.ts";
 
 /** The network in memory: what routing looks at. Fed by commits (exact) and by a periodic refresh (other processes). */
@@ -6,14 +6,17 @@ export interface Network {
   rooms(): readonly ChannelRoom[];
   channel(id: string): Channel | undefined;
   /** Replaces everything, as read from the database. */
-  replaceAll(channels: readonly Channel[], slots: readonly SlotRow[]): void;
-  replaceChannel(channel: Channel, slots: readonly SlotRow[]): void;
+  replaceAll(
+    channels: readonly Channel[],
+    slots: readonly SlotRow[],
+    rules: ReadonlyMap<string, OrderRules>,
+  ): void;
+  replaceChannel(channel: Channel, slots: readonly SlotRow[], rules: OrderRules | undefined): void;
   /** What a commit said about the slots that it touched. */
   noteSlots(slots: readonly { slotId: string; reserved: number; sellable: number }[]): void;
 }
 
-interface Room {
-  channel: Channel;
+interface Room extends ChannelRoom {
   slots: SlotRoom[];
 }
 
@@ -31,15 +34,12 @@ export function createNetwork(): Network {
   return {
     rooms: () => rooms,
     channel: (id) => byChannel.get(id)?.channel,
-    replaceAll(channels, slots) {
+    replaceAll(channels, slots, rules) {
       const slotsOf = Map.groupBy(slots, (slot) => slot.channelId);
-      index(channels.map((channel) => ({ channel, slots: (slotsOf.get(channel.id) ?? []).map(toSlotRoom) })));
+      index(channels.map((channel) => toRoom(channel, slotsOf.get(channel.id) ?? [], rules.get(channel.id))));
     },
-    replaceChannel(channel, slots) {
-      index([
-        ...rooms.filter((room) => room.channel.id !== channel.id),
-        { channel, slots: slots.map(toSlotRoom) },
-      ]);
+    replaceChannel(channel, slots, rules) {
+      index([...rooms.filter((room) => room.channel.id !== channel.id), toRoom(channel, slots, rules)]);
     },
     noteSlots(slots) {
       for (const { slotId, reserved, sellable } of slots) {
@@ -52,6 +52,12 @@ export function createNetwork(): Network {
     },
   };
 }
+
+const toRoom = (channel: Channel, slots: readonly SlotRow[], rules: OrderRules | undefined): Room => ({
+  channel,
+  slots: slots.map(toSlotRoom),
+  ...(rules ? { rules } : {}),
+});
 
 const toSlotRoom = (row: SlotRow): SlotRoom => ({
   id: row.id,

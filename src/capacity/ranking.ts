@@ -124,7 +124,8 @@ function findSlot(
 ): Omit<Candidate, "score"> | Exclusion {
   const { channel, slots } = room;
   const travelMinutes = distanceMeters / metersPerMinute[wish.vehicle ?? fastest(channel.vehicles)];
-  const leadMs = (channel.preparationMinutes + travelMinutes) * 60_000;
+  const leadMs = (preparationMinutes(room, wish.units) + travelMinutes) * 60_000;
+  const cutOffMs = (room.rules?.cutOffMinutes ?? Number.NEGATIVE_INFINITY) * 60_000;
   const readyMs = nowMs + leadMs;
   let why: Exclusion = "no_slot";
   for (let index = firstEndingAfter(slots, wish.windowStartMs); index < slots.length; index += 1) {
@@ -132,7 +133,7 @@ function findSlot(
     if (slot.startMs >= wish.windowEndMs) break;
     const promisedStartMs = Math.max(slot.startMs, wish.windowStartMs, readyMs);
     const promisedEndMs = Math.min(slot.endMs, wish.windowEndMs);
-    if (promisedStartMs >= promisedEndMs) {
+    if (promisedStartMs >= promisedEndMs || nowMs > slot.startMs - cutOffMs) {
       why = "too_late";
       continue;
     }
@@ -155,6 +156,13 @@ function findSlot(
     };
   }
   return why;
+}
+
+/** From confirmation until the food can leave: by the schedule, where it says so by item. */
+function preparationMinutes({ channel, rules }: ChannelRoom, units: number): number {
+  const preparation = rules?.preparation;
+  if (!preparation) return channel.preparationMinutes;
+  return preparation.baseMinutes + preparation.perItemMinutes * units;
 }
 
 function score(
