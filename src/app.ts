@@ -5,6 +5,8 @@ import { type Capacity, createCapacity } from "./capacity/capacity.ts";
 import { type Channels, createChannels } from "./channels/channels.ts";
 import { createKeys, type Keys } from "./gateway/keys.ts";
 import { createGateway, openApiDocument } from "./gateway/server.ts";
+import type { PoliciesApi } from "./optimization/api.ts";
+import { createPolicies } from "./optimization/policies.ts";
 import type { OrchestrationApi } from "./orchestration/api.ts";
 import { createOrchestration } from "./orchestration/orchestration.ts";
 import { createSealer } from "./orchestration/sealer.ts";
@@ -45,6 +47,7 @@ export interface App extends Service {
   readonly config: Config;
   readonly database: Database;
   readonly capacity: Capacity;
+  readonly policies: PoliciesApi;
   readonly orchestration: OrchestrationApi;
   readonly readModel: ReadModel;
   readonly keys: Keys;
@@ -76,10 +79,12 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const pokeRelay = () => relay.poke();
   const webhooks = createWebhooks({ ...common, bus, onChanged: deliverer.poke, onAppended: pokeRelay });
   const capacity = createCapacity({ ...common, onCommitted: pokeRelay });
+  const policies = createPolicies(common);
   const channels = overrides.channels ?? channelsOver(capacity, common);
   const orchestration = createOrchestration({
     ...common,
     capacity,
+    policies,
     channels,
     onAppended: (rows) => relay.poke(rows),
     random,
@@ -92,7 +97,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const feed = createEventFeed({ ...common, bus });
   const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
-  const api = { ...common, orchestration, capacity, readModel, reconciliation, feed, keys, webhooks };
+  const contexts = { orchestration, capacity, policies, readModel, keys };
+  const api = { ...common, ...contexts, reconciliation, feed, webhooks };
   const gateway = createGateway(api);
 
   const all: Record<ServiceName, Service> = {
@@ -100,6 +106,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     partitions: createPartitionKeeper({ database, clock, log }),
     channels,
     capacity,
+    policies,
     relay,
     webhooks: deliverer,
     projector,
@@ -114,10 +121,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     name: "app",
     config,
     database,
-    capacity,
-    orchestration,
-    readModel,
-    keys,
+    ...contexts,
     metrics,
     log,
     get url() {

@@ -11,7 +11,8 @@ import { appendEvents } from "../relay/append.ts";
 import type { CapacityApi, Channel, RankedChannel, RankingQuery, Slot, SlotView } from "./api.ts";
 import { afterChange, withCircuit } from "./circuits.ts";
 import { createNetwork, type Network } from "./network.ts";
-import { defaultPolicy, evaluate } from "./ranking.ts";
+import { defaultPolicy } from "./policy.ts";
+import { evaluate } from "./ranking.ts";
 import * as store from "./store.ts";
 
 interface By {
@@ -300,14 +301,11 @@ function rank(query: RankingQuery, network: Network, nowMs: number): RankedChann
     channelTypes: null,
     maxCostMinor: null,
     excluded: [],
+    policy: defaultPolicy,
+    facts: { items: [], priority: "standard", metadata: {} },
   };
   // Looking ahead is not ordering: lead time is not held against a slot that is asked about.
-  const { candidates } = evaluate(
-    wish,
-    network.rooms(),
-    defaultPolicy,
-    Math.min(nowMs, query.slotMs - 86_400_000),
-  );
+  const { candidates } = evaluate(wish, network.rooms(), Math.min(nowMs, query.slotMs - 86_400_000));
   return candidates.map(({ channel, slot, score, distanceMeters, costMinor, remaining }) => ({
     channelId: channel.id,
     name: channel.name,
