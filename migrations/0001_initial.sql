@@ -73,6 +73,15 @@ create table allotments (
   check (reserved <= sellable + overcommitted)
 ) with (fillfactor = 20);                -- hot rows, rewritten by every commit: keep each page's versions prunable
 
+create table routing_policies (          -- every version of every policy; the newest is used
+  id text collate "C" not null,
+  version int not null,
+  doc text not null,                     -- as the API shows it: weights, limits, rules, whose orders go by it
+  actor text not null,
+  made_at timestamptz not null,
+  primary key (id, version)
+);
+
 create table idempotency_keys (          -- its own table: a unique index over partitions would need the partition key (I6)
   key_hash uuid primary key,             -- SHA-256 of client, namespace and key, first 128 bits
   order_id text collate "C" not null,

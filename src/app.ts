@@ -5,6 +5,8 @@ import { type Capacity, createCapacity } from "./capacity/capacity.ts";
 import { type Channels, createChannels } from "./channels/channels.ts";
 import { createKeys, type Keys } from "./gateway/keys.ts";
 import { createGateway, openApiDocument } from "./gateway/server.ts";
+import type { PoliciesApi } from "./optimization/api.ts";
+import { createPolicies } from "./optimization/policies.ts";
 import type { OrchestrationApi } from "./orchestration/api.ts";
 import { createOrchestration } from "./orchestration/orchestration.ts";
 import { createSealer } from "./orchestration/sealer.ts";
@@ -45,6 +47,7 @@ export interface App extends Service {
   readonly config: Config;
   readonly database: Database;
   readonly capacity: Capacity;
+  readonly policies: PoliciesApi;
   readonly orchestration: OrchestrationApi;
   readonly readModel: ReadModel;
   readonly keys: Keys;
@@ -80,10 +83,12 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     onCommitted: pokeRelay,
     slotDaysAhead: config.SLOT_DAYS_AHEAD,
   });
+  const policies = createPolicies(common);
   const channels = overrides.channels ?? channelsOver(capacity, common);
   const orchestration = createOrchestration({
     ...common,
     capacity,
+    policies,
     channels,
     onAppended: (rows) => relay.poke(rows),
     random,
@@ -96,7 +101,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const feed = createEventFeed({ ...common, bus });
   const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
-  const api = { ...common, orchestration, capacity, readModel, reconciliation, feed, keys, webhooks };
+  const contexts = { orchestration, capacity, policies, readModel, keys };
+  const api = { ...common, ...contexts, reconciliation, feed, webhooks };
   const gateway = createGateway(api);
 
   const all: Record<ServiceName, Service> = {
@@ -104,6 +110,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     partitions: createPartitionKeeper({ database, clock, log }),
     channels,
     capacity,
+    policies,
     relay,
     webhooks: deliverer,
     projector,
@@ -118,10 +125,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     name: "app",
     config,
     database,
-    capacity,
-    orchestration,
-    readModel,
-    keys,
+    ...contexts,
     metrics,
     log,
     get url() {

@@ -6,6 +6,7 @@ const serviceNames = [
   "partitions",
   "channels",
   "capacity",
+  "policies",
   "relay",
   "webhooks",
   "projector",
@@ -32,7 +33,7 @@ export const roleTable: Readonly<Record<Role, RoleRow>> = {
     services: ["channels", "sealer", "orchestration", "reconciler"],
     needs: ["capacity", "optimization"],
   },
-  optimization: { does: "chooses channels", services: [], needs: [] },
+  optimization: { does: "chooses channels", services: ["policies"], needs: [] },
   capacity: { does: "keeps channels, slots and who has room", services: ["capacity"], needs: [] },
   relay: {
     does: "moves events from the outbox to the bus and to webhooks",

@@ -9,7 +9,8 @@ import type { PackedEvent } from "../relay/api.ts";
 import type { CapacityApi, Channel, RankedChannel, RankingQuery } from "./api.ts";
 import { afterChange, withCircuit } from "./circuits.ts";
 import { createNetwork, type Network } from "./network.ts";
-import { defaultPolicy, evaluate } from "./ranking.ts";
+import { defaultPolicy } from "./policy.ts";
+import { evaluate } from "./ranking.ts";
 import { sellableOf } from "./schedule.ts";
 import { readRules, readSchedule } from "./schedule-store.ts";
 import { createSchedules } from "./schedules.ts";
@@ -251,14 +252,11 @@ function rank(query: RankingQuery, network: Network, nowMs: number): RankedChann
     channelTypes: null,
     maxCostMinor: null,
     excluded: [],
+    policy: defaultPolicy,
+    facts: { items: [], priority: "standard", metadata: {} },
   };
   // Looking ahead is not ordering: lead time is not held against a slot that is asked about.
-  const { candidates } = evaluate(
-    wish,
-    network.rooms(),
-    defaultPolicy,
-    Math.min(nowMs, query.slotMs - 31 * 86_400_000),
-  );
+  const { candidates } = evaluate(wish, network.rooms(), Math.min(nowMs, query.slotMs - 31 * 86_400_000));
   return candidates.map(({ channel, slot, score, distanceMeters, costMinor, remaining }) => ({
     channelId: channel.id,
     name: channel.name,

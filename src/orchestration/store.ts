@@ -1,3 +1,4 @@
+import type { DecisionRecord } from "../optimization/decision.ts";
 import {
   boolColumn,
   intColumn,
@@ -8,7 +9,7 @@ import {
 } from "../platform/columns.ts";
 import { type Database, type Statement, sqlState } from "../platform/database.ts";
 import type { EventRow } from "../relay/api.ts";
-import type { Actor, ChannelCallback, DecisionView, StoredOrder } from "./api.ts";
+import type { Actor, ChannelCallback, DecidedAttempt, StoredOrder } from "./api.ts";
 import type { AttemptChange, Carried, Change, Decision, Take } from "./carried.ts";
 import * as sql from "./commit-sql.ts";
 import { deadlineOf, type Patience } from "./deadlines.ts";
@@ -24,7 +25,10 @@ export interface OrderStore {
   load(ids: readonly string[]): Promise<readonly (LoadedOrder | null)[]>;
   views(ids: readonly string[]): Promise<readonly (StoredOrder | null)[]>;
   contacts(ids: readonly string[]): Promise<readonly (PersonalData | null)[]>;
-  decisions(ids: readonly string[]): Promise<readonly (DecisionView | null)[]>;
+  /** Newest first; `attempt` null: the last routing, which found nobody. */
+  decisions(
+    ids: readonly string[],
+  ): Promise<readonly (readonly { attempt: DecidedAttempt | null; decision: DecisionRecord }[] | null)[]>;
   keys(keyHashes: readonly string[]): Promise<ReadonlyMap<string, { orderId: string; body: string }>>;
   owned(ownerId: string, afterId: string, limit: number): Promise<readonly string[]>;
   due(nowMs: number, limit: number): Promise<readonly string[]>;
@@ -224,7 +228,7 @@ interface AttemptRow extends Pick<AttemptChange, "leg" | "attempt" | "bookingRef
   slotId?: string;
   units?: number;
   partner?: string | null;
-  decision?: DecisionView;
+  decision?: DecisionRecord;
   release?: boolean;
 }
 
@@ -301,10 +305,14 @@ function readers(database: Database): Readers {
       );
     },
     async decisions(ids) {
-      const rows = await database.run<{ id: string; decision: DecisionView | null }>(sql.selectDecisions, [
-        ids,
+      const rows = await database.run<DecisionsRow>(sql.selectDecisions, [ids]);
+      return inOrder(ids, rows, ({ last, attempts }) => [
+        ...(last ? [{ attempt: null, decision: last }] : []),
+        ...attempts.map(({ decision, at, ...attempt }) => ({
+          attempt: { ...attempt, at: new Date(at).toISOString() },
+          decision,
+        })),
       ]);
-      return inOrder(ids, rows, (row) => row.decision);
     },
     async keys(keyHashes) {
       const rows = await database.run<{ key: string; orderId: string; body: string }>(sql.selectKeys, [
@@ -349,6 +357,12 @@ interface ViewRow {
   clientId: string;
   doc: OrderDoc;
   state: OrderState;
+}
+
+interface DecisionsRow {
+  id: string;
+  last: DecisionRecord | null;
+  attempts: readonly (DecidedAttempt & { decision: DecisionRecord })[];
 }
 
 interface StoredRow extends ViewRow {

@@ -141,13 +141,18 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
       wanted.map((id) =>
         world.orders.get(id)?.order.status === "received"
           ? null
-          : {
-              method: "best_each",
-              policy: "default",
-              chosen: { channelId: "chn_1", score: 0.5 },
-              candidates: [{ channelId: "chn_1", score: 0.5, costMinor: 900, etaMinutes: 30, why: "best" }],
-              excluded: { radius: 3 },
-            },
+          : [
+              {
+                attempt: { leg: 1, attempt: 1, at: now, channelId: "chn_1", booking: "booked" },
+                method: "best_each",
+                policy: "default@1",
+                summary: "Kitchen was chosen",
+                chosen: { channelId: "chn_1", name: "Kitchen", score: 0.5 },
+                candidates: [],
+                excluded: [{ reason: "radius", channels: 3, text: "does not deliver so far" }],
+                nearestExcluded: [],
+              },
+            ],
       ),
     toldVersion: (id) => world.told.get(id),
   };
