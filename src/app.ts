@@ -8,6 +8,8 @@ import { createGateway, openApiDocument } from "./gateway/server.ts";
 import type { OrchestrationApi } from "./orchestration/api.ts";
 import { createOrchestration } from "./orchestration/orchestration.ts";
 import { createSealer } from "./orchestration/sealer.ts";
+import { createAnalyst } from "./performance/analyst.ts";
+import { createPerformance, halfLivesOf, type Performance } from "./performance/performance.ts";
 import { type Clock, systemClock } from "./platform/clock.ts";
 import type { Config } from "./platform/config.ts";
 import { type Database, openDatabase, statement } from "./platform/database.ts";
@@ -47,6 +49,7 @@ export interface App extends Service {
   readonly capacity: Capacity;
   readonly orchestration: OrchestrationApi;
   readonly readModel: ReadModel;
+  readonly performance: Performance;
   readonly keys: Keys;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -76,7 +79,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const pokeRelay = () => relay.poke();
   const webhooks = createWebhooks({ ...common, bus, onChanged: deliverer.poke, onAppended: pokeRelay });
   const capacity = createCapacity({ ...common, onCommitted: pokeRelay });
-  const channels = overrides.channels ?? channelsOver(capacity, common);
+  const performance = createPerformance({ ...common, capacity });
+  const channels = overrides.channels ?? channelsOver(capacity, performance, common);
   const orchestration = createOrchestration({
     ...common,
     capacity,
@@ -88,11 +92,13 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const reconciliation = createReconciliationStore(database);
   const reconciler = reconcilerOver({ store: reconciliation, channels, orchestration }, capacity, common);
   const projector = createProjector({ ...common, bus });
+  const analyst = createAnalyst({ ...common, bus, halfLives: halfLivesOf(config) });
   const readModel = createReadModel({ database });
   const feed = createEventFeed({ ...common, bus });
   const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
-  const api = { ...common, orchestration, capacity, readModel, reconciliation, feed, keys, webhooks };
+  const contexts = { orchestration, capacity, readModel, performance, keys };
+  const api = { ...common, ...contexts, reconciliation, feed, webhooks };
   const gateway = createGateway(api);
 
   const all: Record<ServiceName, Service> = {
@@ -103,6 +109,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     relay,
     webhooks: deliverer,
     projector,
+    analyst,
+    performance,
     sealer,
     feed,
     orchestration,
@@ -114,10 +122,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     name: "app",
     config,
     database,
-    capacity,
-    orchestration,
-    readModel,
-    keys,
+    ...contexts,
     metrics,
     log,
     get url() {
@@ -132,7 +137,11 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
 type Common = Parameters<typeof createCapacity>[0] & { metrics: Metrics; config: Config };
 
 /** Channels whose circuits are noted where channels are kept. */
-const channelsOver = (capacity: Capacity, { clock, log, metrics, config }: Common): Channels =>
+const channelsOver = (
+  capacity: Capacity,
+  performance: Performance,
+  { clock, log, metrics, config }: Common,
+): Channels =>
   createChannels({
     clock,
     log,
@@ -145,6 +154,7 @@ const channelsOver = (capacity: Capacity, { clock, log, metrics, config }: Commo
     },
     onCircuit: (id, partner, detail) =>
       capacity.noteCircuit(id, partner, detail, { actor: "breaker", source: `${hostname()}:${process.pid}` }),
+    onCall: performance.noteCall,
     known: knownTo(capacity),
   });
 

@@ -87,6 +87,7 @@ async function gateway(clients: number): Promise<{ url: string; keys: readonly s
     orchestration,
     capacity: other,
     readModel: other,
+    performance: other,
     reconciliation: other,
     feed: other,
     webhooks: other,

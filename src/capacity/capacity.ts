@@ -5,6 +5,7 @@ import { UoopError } from "../platform/errors.ts";
 import { digest, type Ids, laneOfDigest } from "../platform/ids.ts";
 import { appendJournal } from "../platform/journal.ts";
 import type { Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import type { Service } from "../platform/service.ts";
 import type { PackedEvent } from "../relay/api.ts";
 import { appendEvents } from "../relay/append.ts";
@@ -24,6 +25,7 @@ export interface CapacityDependencies {
   clock: Clock;
   ids: Ids;
   log: Log;
+  metrics?: Pick<Metrics, "networkRead">;
   /** Something was committed: the relay may look (a hint). */
   onCommitted?(): void;
   /** How often the whole network is read anew, for what other processes changed. 0: never. */
@@ -39,6 +41,9 @@ const endOfTimeMs = Date.UTC(9_999, 0, 1);
 export interface Capacity extends CapacityApi, Service {
   /** What a commit said about the slots that it touched (exact, unlike the periodic refresh). */
   noteSlots: Network["noteSlots"];
+  /** Channels as operations rate them; those of `network()` have the quality that `rateBy` says. */
+  rated: Network["rated"];
+  rateBy: Network["rateBy"];
 }
 
 /** Channels, their slots and who has room: PostgreSQL is the truth, the network in memory what routing looks at. */
@@ -49,6 +54,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
   let stopped = false;
 
   async function refresh(): Promise<void> {
+    const askedMs = clock.nowMs();
     const [channels, slots] = await Promise.all([
       store.listChannels(database, "", maxChannels + 1),
       store.readOpenSlots(database, clock.nowMs()),
@@ -56,6 +62,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
     if (channels.length > maxChannels)
       throw new Error(`more than ${maxChannels} channels: raise maxChannels and measure`);
     network.replaceAll(channels, slots);
+    dependencies.metrics?.networkRead.set(askedMs / 1_000);
   }
 
   function refreshLater(): void {
@@ -93,6 +100,8 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
     channelInMemory: (id) => network.channel(id),
     callbackSecret: (id) => store.readSecret(database, id),
     noteSlots: network.noteSlots,
+    rated: network.rated,
+    rateBy: network.rateBy,
   };
 }
 

@@ -5,6 +5,10 @@ import type { SlotRow } from "./store.ts";
 export interface Network {
   rooms(): readonly ChannelRoom[];
   channel(id: string): Channel | undefined;
+  /** Channels as operations rate them. */
+  rated(): readonly Channel[];
+  /** From now on this is the quality of channels that routing sees, instead of the rating of operations. */
+  rateBy(quality: (rated: Channel) => number): void;
   /** Replaces everything, as read from the database. */
   replaceAll(channels: readonly Channel[], slots: readonly SlotRow[]): void;
   replaceChannel(channel: Channel, slots: readonly SlotRow[]): void;
@@ -12,34 +16,52 @@ export interface Network {
   noteSlots(slots: readonly { slotId: string; reserved: number; sellable: number }[]): void;
 }
 
-interface Room {
-  channel: Channel;
+interface Room extends ChannelRoom {
+  /** As operations rate it. */
+  rated: Channel;
   slots: SlotRoom[];
 }
+
+/** Quality that differs by less is left as it is: what is made of the network is kept while the network is the same. */
+const leastDifference = 0.001;
 
 export function createNetwork(): Network {
   let rooms: Room[] = [];
   let byChannel = new Map<string, Room>();
   let bySlot = new Map<string, SlotRoom>();
+  let quality = (rated: Channel): number => rated.quality;
 
   const index = (next: Room[]) => {
     rooms = next.toSorted((a, b) => (a.channel.id < b.channel.id ? -1 : 1));
     byChannel = new Map(rooms.map((room) => [room.channel.id, room]));
     bySlot = new Map(rooms.flatMap((room) => room.slots.map((slot) => [slot.id, slot] as const)));
   };
+  const asRated = (rated: Channel): Channel => {
+    const measured = quality(rated);
+    return measured === rated.quality ? rated : { ...rated, quality: measured };
+  };
+  const toRoom = (rated: Channel, slots: readonly SlotRow[]): Room => ({
+    channel: asRated(rated),
+    rated,
+    slots: slots.map(toSlotRoom),
+  });
 
   return {
     rooms: () => rooms,
     channel: (id) => byChannel.get(id)?.channel,
+    rated: () => rooms.map(({ rated }) => rated),
+    rateBy(by) {
+      quality = by;
+      const differs = ({ channel, rated }: Room) => Math.abs(by(rated) - channel.quality) >= leastDifference;
+      if (!rooms.some(differs)) return;
+      index(rooms.map((room) => (differs(room) ? { ...room, channel: asRated(room.rated) } : room)));
+    },
     replaceAll(channels, slots) {
       const slotsOf = Map.groupBy(slots, (slot) => slot.channelId);
-      index(channels.map((channel) => ({ channel, slots: (slotsOf.get(channel.id) ?? []).map(toSlotRoom) })));
+      index(channels.map((channel) => toRoom(channel, slotsOf.get(channel.id) ?? [])));
     },
     replaceChannel(channel, slots) {
-      index([
-        ...rooms.filter((room) => room.channel.id !== channel.id),
-        { channel, slots: slots.map(toSlotRoom) },
-      ]);
+      index([...rooms.filter((room) => room.channel.id !== channel.id), toRoom(channel, slots)]);
     },
     noteSlots(slots) {
       for (const { slotId, reserved, sellable } of slots) {

@@ -3,6 +3,7 @@ import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fastify";
 import type { CapacityApi } from "../capacity/api.ts";
 import type { OrchestrationApi } from "../orchestration/api.ts";
+import type { PerformanceApi } from "../performance/api.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Config } from "../platform/config.ts";
 import type { Ids } from "../platform/ids.ts";
@@ -37,6 +38,7 @@ export interface GatewayDependencies {
   orchestration: OrchestrationApi;
   capacity: CapacityApi;
   readModel: ReadModel;
+  performance: PerformanceApi;
   reconciliation: Reconciliation;
   feed: EventFeed;
   keys: Keys;

@@ -27,10 +27,12 @@ import { healthRoutes } from "./routes-health.ts";
 import { operateRoutes } from "./routes-operate.ts";
 import { orderReadRoutes } from "./routes-order-reads.ts";
 import { orderRoutes } from "./routes-orders.ts";
+import { performanceRoutes } from "./routes-performance.ts";
 import { webhookRoutes } from "./routes-webhooks.ts";
 import * as shared from "./schemas.ts";
 import * as channelSchemas from "./schemas-channels.ts";
 import * as orderSchemas from "./schemas-orders.ts";
+import * as performanceSchemas from "./schemas-performance.ts";
 import * as webhookSchemas from "./schemas-webhooks.ts";
 import { streamRoutes } from "./streams.ts";
 import { createValidation } from "./validation.ts";
@@ -46,7 +48,13 @@ const drainSweepMs = 20;
 /** Requests under way at most (streams have a limit of their own); beyond it 503 at once, before a key or a body is looked at. */
 const maxRequestsUnderWay = 10_000;
 
-const components: readonly TSchema[] = [shared, orderSchemas, channelSchemas, webhookSchemas]
+const components: readonly TSchema[] = [
+  shared,
+  orderSchemas,
+  channelSchemas,
+  webhookSchemas,
+  performanceSchemas,
+]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
     (value): value is shared.Component<unknown> =>
@@ -138,7 +146,7 @@ async function buildApp(
   for (const schema of components) app.addSchema(schema);
   for (const add of [
     ...[orderRoutes, orderReadRoutes, changeRoutes, operateRoutes, differenceRoutes, streamRoutes],
-    ...[channelRoutes, callbackRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
+    ...[channelRoutes, performanceRoutes, callbackRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
   ])
     add(app, world);
   openApiRoute(app);

@@ -281,6 +281,7 @@ export async function startFakeWorld(
         .filter(({ id }) => beforeId === undefined || id < beforeId)
         .slice(0, limit),
   };
+  world.performance = { of: () => Promise.reject(new Error("not here")) };
   world.reconciliation = { differences: async () => [] };
   Object.assign(world, change);
   const gateway = createGateway(world, limits);
