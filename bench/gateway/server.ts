@@ -75,6 +75,8 @@ async function gateway(clients: number): Promise<{ url: string; keys: readonly s
     cancel: unused,
     change: unused,
     operate: unused,
+    complain: unused,
+    complaintTexts: unused,
     callbacks: unused,
     read: unused,
     contacts: unused,

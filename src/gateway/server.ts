@@ -21,6 +21,7 @@ import { createRateLimiter } from "./rate-limit.ts";
 import { callbackRoutes } from "./routes-callbacks.ts";
 import { changeRoutes } from "./routes-change.ts";
 import { channelRoutes } from "./routes-channels.ts";
+import { complaintRoutes } from "./routes-complaints.ts";
 import { deadLetterRoutes } from "./routes-dead-letters.ts";
 import { differenceRoutes } from "./routes-differences.ts";
 import { healthRoutes } from "./routes-health.ts";
@@ -31,6 +32,7 @@ import { performanceRoutes } from "./routes-performance.ts";
 import { webhookRoutes } from "./routes-webhooks.ts";
 import * as shared from "./schemas.ts";
 import * as channelSchemas from "./schemas-channels.ts";
+import * as complaintSchemas from "./schemas-complaints.ts";
 import * as orderSchemas from "./schemas-orders.ts";
 import * as performanceSchemas from "./schemas-performance.ts";
 import * as webhookSchemas from "./schemas-webhooks.ts";
@@ -54,6 +56,7 @@ const components: readonly TSchema[] = [
   channelSchemas,
   webhookSchemas,
   performanceSchemas,
+  complaintSchemas,
 ]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
@@ -145,7 +148,15 @@ async function buildApp(
   await collectOpenApi(app);
   for (const schema of components) app.addSchema(schema);
   for (const add of [
-    ...[orderRoutes, orderReadRoutes, changeRoutes, operateRoutes, differenceRoutes, streamRoutes],
+    ...[
+      orderRoutes,
+      orderReadRoutes,
+      changeRoutes,
+      operateRoutes,
+      differenceRoutes,
+      streamRoutes,
+      complaintRoutes,
+    ],
     ...[channelRoutes, performanceRoutes, callbackRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
   ])
     add(app, world);

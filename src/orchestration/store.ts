@@ -24,6 +24,7 @@ export interface OrderStore {
   load(ids: readonly string[]): Promise<readonly (LoadedOrder | null)[]>;
   views(ids: readonly string[]): Promise<readonly (StoredOrder | null)[]>;
   contacts(ids: readonly string[]): Promise<readonly (PersonalData | null)[]>;
+  complaintTexts(ids: readonly string[]): Promise<readonly Readonly<Record<string, string>>[]>;
   decisions(ids: readonly string[]): Promise<readonly (DecisionView | null)[]>;
   keys(keyHashes: readonly string[]): Promise<ReadonlyMap<string, { orderId: string; body: string }>>;
   owned(ownerId: string, afterId: string, limit: number): Promise<readonly string[]>;
@@ -257,13 +258,16 @@ const attemptChangeColumns = (rows: readonly AnyWrite[]): Buffer[] =>
  */
 function newDoc(order: Carried, decision: Decision, i: number): object[] {
   const { doc, nextPersonal } = decision;
+  const texts = decision.complaintTexts ?? order.complaintTexts;
   const became = decision.granted ?? decision.base;
   const isOver = order.nextPersonal !== undefined && became !== null && became.saga.move === undefined;
   const personal = decision.personal === undefined && isOver ? order.personal : decision.personal;
-  if (doc === undefined && personal === undefined && nextPersonal === undefined) return [];
+  const isSaid = decision.complaintTexts !== undefined;
+  if (doc === undefined && personal === undefined && nextPersonal === undefined && !isSaid) return [];
   const holds = personal === undefined ? order.personal : personal;
-  const isNew = nextPersonal !== undefined || personal !== undefined;
-  const contact = { ...holds, ...(nextPersonal === undefined ? {} : { next: nextPersonal }) };
+  const isNew = nextPersonal !== undefined || personal !== undefined || isSaid;
+  const next = nextPersonal ?? (isSaid ? order.nextPersonal : undefined);
+  const contact = { ...holds, ...(next ? { next } : {}), ...(texts ? { complaints: texts } : {}) };
   return [
     {
       i,
@@ -297,8 +301,12 @@ function readers(database: Database): Readers {
       return inOrder(
         ids,
         await database.run<{ id: string; doc: StoredPersonal }>(sql.selectContacts, [ids]),
-        ({ doc: { next: _waiting, ...personal } }) => personal,
+        ({ doc: { next: _waiting, complaints: _said, ...personal } }) => personal,
       );
+    },
+    async complaintTexts(ids) {
+      const rows = await database.run<{ id: string; doc: StoredPersonal }>(sql.selectContacts, [ids]);
+      return inOrder(ids, rows, ({ doc }) => doc.complaints ?? {}).map((texts) => texts ?? {});
     },
     async decisions(ids) {
       const rows = await database.run<{ id: string; decision: DecisionView | null }>(sql.selectDecisions, [
@@ -361,13 +369,15 @@ interface StoredRow extends ViewRow {
   personal: StoredPersonal | null;
 }
 
-type StoredPersonal = PersonalData & { next?: PersonalData };
+type StoredPersonal = PersonalData & { next?: PersonalData; complaints?: Record<string, string> };
 
 function toLoaded({ ownerId, deadlineAt, personal: stored, ...order }: StoredRow): LoadedOrder {
   const deadlineMs = deadlineAt === null ? null : Date.parse(deadlineAt);
-  const { next, ...personal } = stored ?? {};
-  const carried = { ...order, deadlineMs, personal: stored === null ? null : personal };
-  return { carried: next ? { ...carried, nextPersonal: next } : carried, ownerId };
+  const { next, complaints, ...personal } = stored ?? {};
+  const carried: Carried = { ...order, deadlineMs, personal: stored === null ? null : personal };
+  if (next) carried.nextPersonal = next;
+  if (complaints) carried.complaintTexts = complaints;
+  return { carried, ownerId };
 }
 
 function inOrder<Row extends { id: string }, Out>(

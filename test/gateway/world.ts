@@ -121,6 +121,9 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
           ? { kind: "order", order: found.order }
           : { kind: "refused", code: "order_not_found", detail: "no such order" };
       }),
+    complain: async (requests) =>
+      requests.map(({ id }) => ({ kind: "order", order: world.orders.get(id)!.order })),
+    complaintTexts: async (wanted) => wanted.map(() => ({})),
     callbacks: async (callbacks) =>
       callbacks.map(({ attemptKey }): CallbackResult => {
         const known = world.orders.has(attemptKey.split(".")[0]!);
