@@ -325,6 +325,14 @@ create index order_views_by_customer on order_views (customer_id, id);
 create index order_views_by_channel on order_views (channel_id, id);
 create index order_views_open on order_views (status, id) where status not in ('delivered');
 
+-- What each channel did, as sums that forget (src/performance/decay.ts). Each column has one kind of writer.
+create table channel_performance (
+  channel_id text collate "C" primary key,
+  orders text,                           -- by the consumer of events, with its position in one transaction: rebuilt from the event log
+  calls text,                            -- by the processes that call, a few times a minute: what events don't carry
+  updated_at timestamptz not null default now()
+) with (fillfactor = 50);
+
 create table seals (                     -- the audit chain: each block's hash covers the one before (I9)
   lane smallint not null,
   block bigint not null,

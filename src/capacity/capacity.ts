@@ -4,6 +4,7 @@ import type { Database } from "../platform/database.ts";
 import { UoopError } from "../platform/errors.ts";
 import type { Ids } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import type { Service } from "../platform/service.ts";
 import type { PackedEvent } from "../relay/api.ts";
 import type { CapacityApi, Channel, RankedChannel, RankingQuery } from "./api.ts";
@@ -22,6 +23,7 @@ export interface CapacityDependencies {
   clock: Clock;
   ids: Ids;
   log: Log;
+  metrics?: Pick<Metrics, "networkRead">;
   /** Something was committed: the relay may look (a hint). */
   onCommitted?(): void;
   /** How often the whole network is read anew, for what other processes changed. 0: never. */
@@ -36,6 +38,9 @@ const maxChannels = 10_000;
 export interface Capacity extends CapacityApi, Service {
   /** What a commit said about the slots that it touched (exact, unlike the periodic refresh). */
   noteSlots: Network["noteSlots"];
+  /** Channels as operations rate them; those of `network()` have the quality that `rateBy` says. */
+  rated: Network["rated"];
+  rateBy: Network["rateBy"];
 }
 
 /** Channels, their slots and who has room: PostgreSQL is the truth, the network in memory what routing looks at. */
@@ -47,6 +52,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
   let stopped = false;
 
   async function refresh(): Promise<void> {
+    const askedMs = clock.nowMs();
     const [channels, slots, rules] = await Promise.all([
       store.listChannels(database, "", maxChannels + 1),
       store.readOpenSlots(database, clock.nowMs()),
@@ -55,6 +61,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
     if (channels.length > maxChannels)
       throw new Error(`more than ${maxChannels} channels: raise maxChannels and measure`);
     network.replaceAll(channels, slots, rules);
+    dependencies.metrics?.networkRead.set(askedMs / 1_000);
   }
 
   function refreshLater(): void {
@@ -95,6 +102,8 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
     channelInMemory: (id) => network.channel(id),
     callbackSecret: (id) => store.readSecret(database, id),
     noteSlots: network.noteSlots,
+    rated: network.rated,
+    rateBy: network.rateBy,
   };
 }
 

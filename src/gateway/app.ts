@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fasti
 import type { CapacityApi } from "../capacity/api.ts";
 import type { PoliciesApi } from "../optimization/api.ts";
 import type { OrchestrationApi } from "../orchestration/api.ts";
+import type { PerformanceApi } from "../performance/api.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Config } from "../platform/config.ts";
 import type { Ids } from "../platform/ids.ts";
@@ -39,6 +40,7 @@ export interface GatewayDependencies {
   capacity: CapacityApi;
   policies: PoliciesApi;
   readModel: ReadModel;
+  performance: PerformanceApi;
   reconciliation: Reconciliation;
   feed: EventFeed;
   keys: Keys;

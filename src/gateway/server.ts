@@ -21,18 +21,22 @@ import { createRateLimiter } from "./rate-limit.ts";
 import { callbackRoutes } from "./routes-callbacks.ts";
 import { changeRoutes } from "./routes-change.ts";
 import { channelRoutes } from "./routes-channels.ts";
+import { complaintRoutes } from "./routes-complaints.ts";
 import { deadLetterRoutes } from "./routes-dead-letters.ts";
 import { differenceRoutes } from "./routes-differences.ts";
 import { healthRoutes } from "./routes-health.ts";
 import { operateRoutes } from "./routes-operate.ts";
 import { orderReadRoutes } from "./routes-order-reads.ts";
 import { orderRoutes } from "./routes-orders.ts";
+import { performanceRoutes } from "./routes-performance.ts";
 import { routingRoutes } from "./routes-routing.ts";
 import { scheduleRoutes } from "./routes-schedules.ts";
 import { webhookRoutes } from "./routes-webhooks.ts";
 import * as shared from "./schemas.ts";
 import * as channelSchemas from "./schemas-channels.ts";
+import * as complaintSchemas from "./schemas-complaints.ts";
 import * as orderSchemas from "./schemas-orders.ts";
+import * as performanceSchemas from "./schemas-performance.ts";
 import * as routingSchemas from "./schemas-routing.ts";
 import * as scheduleSchemas from "./schemas-schedules.ts";
 import * as webhookSchemas from "./schemas-webhooks.ts";
@@ -52,6 +56,7 @@ const maxRequestsUnderWay = 10_000;
 
 const components: readonly TSchema[] = [
   ...[shared, orderSchemas, channelSchemas, scheduleSchemas, routingSchemas, webhookSchemas],
+  ...[performanceSchemas, complaintSchemas],
 ]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
@@ -144,8 +149,8 @@ async function buildApp(
   for (const schema of components) app.addSchema(schema);
   for (const add of [
     ...[orderRoutes, orderReadRoutes, changeRoutes, operateRoutes, differenceRoutes, streamRoutes],
-    ...[channelRoutes, scheduleRoutes, routingRoutes, callbackRoutes, webhookRoutes, deadLetterRoutes],
-    healthRoutes,
+    ...[channelRoutes, scheduleRoutes, performanceRoutes, routingRoutes, callbackRoutes, complaintRoutes],
+    ...[webhookRoutes, deadLetterRoutes, healthRoutes],
   ])
     add(app, world);
   openApiRoute(app);

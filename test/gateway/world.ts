@@ -128,6 +128,9 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
           ? { kind: "order", order: found.order }
           : { kind: "refused", code: "order_not_found", detail: "no such order" };
       }),
+    complain: async (requests) =>
+      requests.map(({ id }) => ({ kind: "order", order: world.orders.get(id)!.order })),
+    complaintTexts: async (wanted) => wanted.map(() => ({})),
     callbacks: async (callbacks) =>
       callbacks.map(({ attemptKey }): CallbackResult => {
         const known = world.orders.has(attemptKey.split(".")[0]!);
@@ -308,6 +311,7 @@ export async function startFakeWorld(
         .filter(({ id }) => beforeId === undefined || id < beforeId)
         .slice(0, limit),
   };
+  world.performance = { of: () => Promise.reject(new Error("not here")) };
   world.reconciliation = { differences: async () => [] };
   Object.assign(world, change);
   const gateway = createGateway(world, limits);
