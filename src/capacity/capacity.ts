@@ -10,7 +10,7 @@ import type { Service } from "../platform/service.ts";
 import type { PackedEvent } from "../relay/api.ts";
 import { appendEvents } from "../relay/append.ts";
 import type { CapacityApi, Channel, RankedChannel, RankingQuery, Slot, SlotView } from "./api.ts";
-import { afterChange, withCircuit } from "./circuits.ts";
+import { afterChange, withCircuit, withSigns } from "./circuits.ts";
 import { createNetwork, type Network } from "./network.ts";
 import { defaultPolicy, evaluate } from "./ranking.ts";
 import * as store from "./store.ts";
@@ -105,7 +105,10 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
   };
 }
 
-type Changes = Pick<CapacityApi, "createChannel" | "patchChannel" | "noteCircuit" | "putCapacity">;
+type Changes = Pick<
+  CapacityApi,
+  "createChannel" | "patchChannel" | "noteCircuit" | "noteSigns" | "putCapacity"
+>;
 
 /** The writers: each change is one transaction with its event and its journal row. */
 function channelChanges(dependencies: CapacityDependencies, network: Network): Changes {
@@ -133,6 +136,27 @@ function channelChanges(dependencies: CapacityDependencies, network: Network): C
   async function remember(channel: Channel): Promise<void> {
     onCommitted?.();
     network.replaceChannel(channel, await store.readSlots(database, channel.id, clock.nowMs(), endOfTimeMs));
+  }
+
+  /** What is known of a channel's health changes to what `become` makes of it (null: nothing new), and is told. */
+  async function note(
+    id: string,
+    become: (before: Channel, at: string) => Channel | null,
+    entryOf: (after: Channel) => { what: string; detail?: string },
+    by: By,
+  ): Promise<void> {
+    const changed = await database.transaction(async (tx) => {
+      const before = await store.readChannel(tx, id, { lock: true });
+      const at = new Date(clock.nowMs()).toISOString();
+      const after = before && become(before, at);
+      if (!after) return null;
+      const channel = { ...after, version: before.version + 1, updatedAt: at };
+      await store.updateChannel(tx, channel);
+      const entry = entryOf(channel);
+      await tell(tx, channel, healthEvent(before, channel, entry.detail), entry, by);
+      return channel;
+    });
+    if (changed) await remember(changed);
   }
 
   return {
@@ -168,12 +192,9 @@ function channelChanges(dependencies: CapacityDependencies, network: Network): C
             `Channel ${id} is at version ${before.version}, not ${expectedVersion}.`,
           );
         }
-        const channel = afterChange(before, {
-          ...before,
-          ...patch,
-          version: before.version + 1,
-          updatedAt: new Date(clock.nowMs()).toISOString(),
-        });
+        const version = before.version + 1;
+        const updatedAt = new Date(clock.nowMs()).toISOString();
+        const channel = afterChange({ ...before, ...patch, version, updatedAt }, patch.health);
         await store.updateChannel(tx, channel);
         await tell(
           tx,
@@ -188,21 +209,28 @@ function channelChanges(dependencies: CapacityDependencies, network: Network): C
       return changed;
     },
 
-    async noteCircuit(id, partner, detail, by) {
-      const changed = await database.transaction(async (tx) => {
-        const before = await store.readChannel(tx, id, { lock: true });
-        const at = new Date(clock.nowMs()).toISOString();
-        const after = before && withCircuit(before, partner, detail, at);
-        if (!after) return null;
-        const channel = { ...after, version: before.version + 1, updatedAt: at };
-        await store.updateChannel(tx, channel);
-        const what = detail === null ? "circuit closed" : "circuit opened";
-        const entry = { what, ...(partner === undefined ? {} : { partner }), ...(detail ? { detail } : {}) };
-        await tell(tx, channel, healthEvent(before, channel, detail ?? undefined), entry, by);
-        return channel;
-      });
-      if (changed) await remember(changed);
+    noteCircuit(id, partner, detail, by) {
+      const what = detail === null ? "circuit closed" : "circuit opened";
+      const entry = { what, ...(partner === undefined ? {} : { partner }), ...(detail ? { detail } : {}) };
+      return note(
+        id,
+        (before, at) => withCircuit(before, partner, detail, at),
+        () => entry,
+        by,
+      );
     },
+
+    noteSigns: (id, judge, by) =>
+      note(
+        id,
+        (before, at) => withSigns(before, judge(before), at),
+        ({ healthSigns = [] }) => ({
+          what: "health judged",
+          signs: healthSigns.map(({ sign }) => sign),
+          ...(healthSigns[0] ? { detail: healthSigns[0].detail } : {}),
+        }),
+        by,
+      ),
 
     async putCapacity(id, slots, by) {
       const fromMs = Math.min(...slots.map((slot) => Date.parse(slot.start)));
