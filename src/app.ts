@@ -5,6 +5,8 @@ import { type Capacity, createCapacity } from "./capacity/capacity.ts";
 import { type Channels, createChannels } from "./channels/channels.ts";
 import { createKeys, type Keys } from "./gateway/keys.ts";
 import { createGateway, openApiDocument } from "./gateway/server.ts";
+import type { PoliciesApi } from "./optimization/api.ts";
+import { createPolicies } from "./optimization/policies.ts";
 import type { OrchestrationApi } from "./orchestration/api.ts";
 import { createOrchestration } from "./orchestration/orchestration.ts";
 import { createSealer } from "./orchestration/sealer.ts";
@@ -47,6 +49,7 @@ export interface App extends Service {
   readonly config: Config;
   readonly database: Database;
   readonly capacity: Capacity;
+  readonly policies: PoliciesApi;
   readonly orchestration: OrchestrationApi;
   readonly readModel: ReadModel;
   readonly performance: Performance;
@@ -70,7 +73,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const database =
     overrides.database ??
     openDatabase(config.DATABASE_URL, { connections: config.DATABASE_CONNECTIONS, application: "uoop" });
-  const common = { database, clock, ids, log, metrics, config, rule: config.WEBHOOK_TARGETS };
+  const { WEBHOOK_TARGETS: rule, SLOT_DAYS_AHEAD: slotDaysAhead } = config;
+  const common = { database, clock, ids, log, metrics, config, rule, slotDaysAhead };
 
   const bus = createEventLog({ database });
   const holder = ids.create("own", clock.nowMs());
@@ -79,11 +83,13 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const pokeRelay = () => relay.poke();
   const webhooks = createWebhooks({ ...common, bus, onChanged: deliverer.poke, onAppended: pokeRelay });
   const capacity = createCapacity({ ...common, onCommitted: pokeRelay });
+  const policies = createPolicies(common);
   const performance = createPerformance({ ...common, capacity });
   const channels = overrides.channels ?? channelsOver(capacity, performance, common);
   const orchestration = createOrchestration({
     ...common,
     capacity,
+    policies,
     channels,
     onAppended: (rows) => relay.poke(rows),
     random,
@@ -91,13 +97,10 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   });
   const reconciliation = createReconciliationStore(database);
   const reconciler = reconcilerOver({ store: reconciliation, channels, orchestration }, capacity, common);
-  const projector = createProjector({ ...common, bus });
-  const analyst = createAnalyst({ ...common, bus, halfLives: halfLivesOf(config) });
   const readModel = createReadModel({ database });
   const feed = createEventFeed({ ...common, bus });
-  const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
-  const contexts = { orchestration, capacity, readModel, performance, keys };
+  const contexts = { orchestration, capacity, policies, readModel, performance, keys };
   const api = { ...common, ...contexts, reconciliation, feed, webhooks };
   const gateway = createGateway(api);
 
@@ -106,12 +109,13 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     partitions: createPartitionKeeper({ database, clock, log }),
     channels,
     capacity,
+    policies,
     relay,
     webhooks: deliverer,
-    projector,
-    analyst,
+    projector: createProjector({ ...common, bus }),
+    analyst: createAnalyst({ ...common, bus, halfLives: halfLivesOf(config) }),
     performance,
-    sealer,
+    sealer: createSealer({ database, clock, log }),
     feed,
     orchestration,
     reconciler,

@@ -7,6 +7,7 @@ const serviceNames = [
   "channels",
   "capacity",
   "performance",
+  "policies",
   "relay",
   "webhooks",
   "projector",
@@ -34,7 +35,7 @@ export const roleTable: Readonly<Record<Role, RoleRow>> = {
     services: ["channels", "sealer", "orchestration", "reconciler"],
     needs: ["capacity", "optimization"],
   },
-  optimization: { does: "chooses channels", services: [], needs: [] },
+  optimization: { does: "chooses channels", services: ["policies"], needs: [] },
   capacity: {
     does: "keeps channels, slots and who has room",
     services: ["capacity", "performance"],

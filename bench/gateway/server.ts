@@ -88,6 +88,7 @@ async function gateway(clients: number): Promise<{ url: string; keys: readonly s
     config: { HOST: "127.0.0.1", PORT: 0, ANSWER_WITHIN_MS: 2_000 },
     orchestration,
     capacity: other,
+    policies: other,
     readModel: other,
     performance: other,
     reconciliation: other,

@@ -1,4 +1,4 @@
-import type { Channel, ChannelRoom, SlotRoom } from "./api.ts";
+import type { Channel, ChannelRoom, OrderRules, SlotRoom } from "./api.ts";
 import type { SlotRow } from "./store.ts";
 
 /** The network in memory: what routing looks at. Fed by commits (exact) and by a periodic refresh (other processes). */
@@ -10,8 +10,12 @@ export interface Network {
   /** From now on this is the quality of channels that routing sees, instead of the rating of operations. */
   rateBy(quality: (rated: Channel) => number): void;
   /** Replaces everything, as read from the database. */
-  replaceAll(channels: readonly Channel[], slots: readonly SlotRow[]): void;
-  replaceChannel(channel: Channel, slots: readonly SlotRow[]): void;
+  replaceAll(
+    channels: readonly Channel[],
+    slots: readonly SlotRow[],
+    rules: ReadonlyMap<string, OrderRules>,
+  ): void;
+  replaceChannel(channel: Channel, slots: readonly SlotRow[], rules: OrderRules | undefined): void;
   /** What a commit said about the slots that it touched. */
   noteSlots(slots: readonly { slotId: string; reserved: number; sellable: number }[]): void;
 }
@@ -40,10 +44,11 @@ export function createNetwork(): Network {
     const measured = quality(rated);
     return measured === rated.quality ? rated : { ...rated, quality: measured };
   };
-  const toRoom = (rated: Channel, slots: readonly SlotRow[]): Room => ({
+  const toRoom = (rated: Channel, slots: readonly SlotRow[], rules: OrderRules | undefined): Room => ({
     channel: asRated(rated),
     rated,
     slots: slots.map(toSlotRoom),
+    ...(rules ? { rules } : {}),
   });
 
   return {
@@ -56,12 +61,12 @@ export function createNetwork(): Network {
       if (!rooms.some(differs)) return;
       index(rooms.map((room) => (differs(room) ? { ...room, channel: asRated(room.rated) } : room)));
     },
-    replaceAll(channels, slots) {
+    replaceAll(channels, slots, rules) {
       const slotsOf = Map.groupBy(slots, (slot) => slot.channelId);
-      index(channels.map((channel) => toRoom(channel, slotsOf.get(channel.id) ?? [])));
+      index(channels.map((channel) => toRoom(channel, slotsOf.get(channel.id) ?? [], rules.get(channel.id))));
     },
-    replaceChannel(channel, slots) {
-      index([...rooms.filter((room) => room.channel.id !== channel.id), toRoom(channel, slots)]);
+    replaceChannel(channel, slots, rules) {
+      index([...rooms.filter((room) => room.channel.id !== channel.id), toRoom(channel, slots, rules)]);
     },
     noteSlots(slots) {
       for (const { slotId, reserved, sellable } of slots) {

@@ -175,7 +175,7 @@ export function createEndpoint(world: EndpointWorld, to: Addressee): Endpoint {
       if (calls.length === 0) return [];
       if (calls.length === 1) return [await single(settings, calls[0]!)];
       const { maxBatch } = await reading;
-      if (maxBatch === 1) return Promise.all(calls.map((call) => single(settings, call)));
+      if (maxBatch === 1 || guard.suspect) return Promise.all(calls.map((call) => single(settings, call)));
       const parts = chunk(calls, maxBatch).map((part) => together(settings, part));
       return (await Promise.all(parts)).flat();
     },

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fastify";
 import type { CapacityApi } from "../capacity/api.ts";
+import type { PoliciesApi } from "../optimization/api.ts";
 import type { OrchestrationApi } from "../orchestration/api.ts";
 import type { PerformanceApi } from "../performance/api.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -37,6 +38,7 @@ export interface GatewayDependencies {
   config: Pick<Config, "HOST" | "PORT" | "ANSWER_WITHIN_MS">;
   orchestration: OrchestrationApi;
   capacity: CapacityApi;
+  policies: PoliciesApi;
   readModel: ReadModel;
   performance: PerformanceApi;
   reconciliation: Reconciliation;

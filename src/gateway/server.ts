@@ -29,12 +29,16 @@ import { operateRoutes } from "./routes-operate.ts";
 import { orderReadRoutes } from "./routes-order-reads.ts";
 import { orderRoutes } from "./routes-orders.ts";
 import { performanceRoutes } from "./routes-performance.ts";
+import { routingRoutes } from "./routes-routing.ts";
+import { scheduleRoutes } from "./routes-schedules.ts";
 import { webhookRoutes } from "./routes-webhooks.ts";
 import * as shared from "./schemas.ts";
 import * as channelSchemas from "./schemas-channels.ts";
 import * as complaintSchemas from "./schemas-complaints.ts";
 import * as orderSchemas from "./schemas-orders.ts";
 import * as performanceSchemas from "./schemas-performance.ts";
+import * as routingSchemas from "./schemas-routing.ts";
+import * as scheduleSchemas from "./schemas-schedules.ts";
 import * as webhookSchemas from "./schemas-webhooks.ts";
 import { streamRoutes } from "./streams.ts";
 import { createValidation } from "./validation.ts";
@@ -51,12 +55,8 @@ const drainSweepMs = 20;
 const maxRequestsUnderWay = 10_000;
 
 const components: readonly TSchema[] = [
-  shared,
-  orderSchemas,
-  channelSchemas,
-  webhookSchemas,
-  performanceSchemas,
-  complaintSchemas,
+  ...[shared, orderSchemas, channelSchemas, scheduleSchemas, routingSchemas, webhookSchemas],
+  ...[performanceSchemas, complaintSchemas],
 ]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
@@ -148,16 +148,9 @@ async function buildApp(
   await collectOpenApi(app);
   for (const schema of components) app.addSchema(schema);
   for (const add of [
-    ...[
-      orderRoutes,
-      orderReadRoutes,
-      changeRoutes,
-      operateRoutes,
-      differenceRoutes,
-      streamRoutes,
-      complaintRoutes,
-    ],
-    ...[channelRoutes, performanceRoutes, callbackRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
+    ...[orderRoutes, orderReadRoutes, changeRoutes, operateRoutes, differenceRoutes, streamRoutes],
+    ...[channelRoutes, scheduleRoutes, routingRoutes, callbackRoutes, webhookRoutes, deadLetterRoutes],
+    ...[performanceRoutes, complaintRoutes, healthRoutes],
   ])
     add(app, world);
   openApiRoute(app);

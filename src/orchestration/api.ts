@@ -1,4 +1,6 @@
+import type { DecisionView } from "../optimization/decision.ts";
 import type { ProblemCode, UoopError } from "../platform/errors.ts";
+import type { AttemptRecord } from "./carried.ts";
 import type {
   ComplaintKind,
   LatLng,
@@ -153,8 +155,8 @@ export interface OrchestrationApi {
   /** The truth, in input order; null where there is none. */
   read(ids: readonly string[]): Promise<readonly (StoredOrder | null)[]>;
   contacts(ids: readonly string[]): Promise<readonly (PersonalData | null)[]>;
-  /** The decision of each order's newest attempt (or of its last routing, when it has none); null when unknown. */
-  decisions(ids: readonly string[]): Promise<readonly (DecisionView | null)[]>;
+  /** How each order was routed, newest first: the last routing when it found nobody, and one for each attempt; null when unknown. */
+  decisions(ids: readonly string[]): Promise<readonly (readonly OrderDecision[] | null)[]>;
   /** The version that clients were last told of this order in this process; undefined when it was long ago. */
   toldVersion(id: string): number | undefined;
 }
@@ -164,18 +166,14 @@ export interface StoredOrder {
   order: OrderView;
 }
 
-/** Why this channel: kept with the attempt (capacity-free plain data; written by optimization/route.ts). */
-export interface DecisionView {
-  method: "best_each" | "greedy" | "round_robin";
-  policy: string;
-  chosen: { channelId: string; score: number } | null;
-  candidates: readonly {
-    channelId: string;
-    score: number;
-    costMinor: number;
-    etaMinutes: number;
-    why: string;
-  }[];
-  /** Channels that were not candidates, by reason. */
-  excluded: Readonly<Record<string, number>>;
+/** A routing of an order, in words; `attempt`: what it led to, null when it found nobody. */
+export type OrderDecision = DecisionView & { attempt: DecidedAttempt | null };
+
+export interface DecidedAttempt {
+  leg: number;
+  attempt: number;
+  /** RFC 3339. */
+  at: string;
+  channelId: string;
+  booking: AttemptRecord["booking"];
 }

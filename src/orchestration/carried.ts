@@ -1,5 +1,5 @@
+import type { DecisionRecord } from "../optimization/decision.ts";
 import type { PackedEvent } from "../relay/api.ts";
-import type { DecisionView } from "./api.ts";
 import type { Leg, OrderDoc, OrderState, PersonalData, Reason } from "./order.ts";
 import type { OrderStatus } from "./order-state.ts";
 
@@ -23,7 +23,7 @@ export interface SagaMemory {
   /** Digests of the newest keys of operators' actions: a repeat changes nothing. */
   acts?: readonly string[];
   /** The last routing that found nobody; a successful one is kept with its attempt. */
-  decision?: DecisionView;
+  decision?: DecisionRecord;
 }
 
 /** Where an order moves, and what it is then. (New personal data waits beside the old: it is in no saga.) */
@@ -108,7 +108,7 @@ export interface Take {
   /** `adjust`: units (also less) for an attempt that is there. */
   booking: "holding" | "held" | "pending" | "booked" | "adjust";
   bookingRef: string | null;
-  decision: DecisionView;
+  decision: DecisionRecord;
 }
 
 export interface AttemptChange {

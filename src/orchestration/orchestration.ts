@@ -2,6 +2,8 @@ import { hostname } from "node:os";
 import type { Channel } from "../capacity/api.ts";
 import type { Capacity } from "../capacity/capacity.ts";
 import type { ChannelAdapter } from "../channels/api.ts";
+import type { PoliciesApi } from "../optimization/api.ts";
+import { explain } from "../optimization/decision.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Config } from "../platform/config.ts";
 import type { Database } from "../platform/database.ts";
@@ -41,6 +43,8 @@ export interface OrchestrationDependencies {
     Parameters<typeof patienceOf>[0];
   capacity: Capacity;
   channels: { adapterFor(channel: Channel): ChannelAdapter };
+  /** Absent: all orders go by the default policy. */
+  policies?: Pick<PoliciesApi, "policyFor">;
   /** These rows were committed to the outbox: the relay may look (a hint). */
   onAppended(rows: readonly EventRow[]): void;
   /** 0 to 1, for jitter. */
@@ -102,6 +106,7 @@ export class Orchestration implements OrchestrationApi, Service {
       adapterFor: channels.adapterFor,
       nowMs,
       method: config.ROUTING_METHOD,
+      ...(dependencies.policies ? { policyFor: dependencies.policies.policyFor } : {}),
     });
     this.#route = route;
     const onOwnerLost = () => this.#owners.lost();
@@ -279,7 +284,14 @@ export class Orchestration implements OrchestrationApi, Service {
   callbacks: OrchestrationApi["callbacks"] = (callbacks) => this.#reports.take(callbacks);
   read: OrchestrationApi["read"] = (ids) => this.#store.views(ids);
   contacts: OrchestrationApi["contacts"] = (ids) => this.#store.contacts(ids);
-  decisions: OrchestrationApi["decisions"] = (ids) => this.#store.decisions(ids);
+  decisions: OrchestrationApi["decisions"] = async (ids) => {
+    const found = await this.#store.decisions(ids);
+    const { channelInMemory } = this.#dependencies.capacity;
+    return found.map(
+      (all) =>
+        all?.map(({ attempt, decision }) => ({ ...explain(decision, channelInMemory), attempt })) ?? null,
+    );
+  };
   toldVersion: OrchestrationApi["toldVersion"] = (id) => this.#waiters.toldVersion(id);
 
   /** Tells everybody whom a commit concerns. */

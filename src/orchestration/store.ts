@@ -1,3 +1,4 @@
+import type { DecisionRecord } from "../optimization/decision.ts";
 import {
   boolColumn,
   intColumn,
@@ -8,9 +9,10 @@ import {
 } from "../platform/columns.ts";
 import { type Database, type Statement, sqlState } from "../platform/database.ts";
 import type { EventRow } from "../relay/api.ts";
-import type { Actor, ChannelCallback, DecisionView, StoredOrder } from "./api.ts";
+import type { Actor, ChannelCallback, DecidedAttempt, StoredOrder } from "./api.ts";
 import type { AttemptChange, Carried, Change, Decision, Take } from "./carried.ts";
 import * as sql from "./commit-sql.ts";
+import { newDoc, type StoredPersonal } from "./contacts.ts";
 import { deadlineOf, type Patience } from "./deadlines.ts";
 import { type OrderDoc, type OrderState, type PersonalData, viewOf } from "./order.ts";
 
@@ -25,7 +27,10 @@ export interface OrderStore {
   views(ids: readonly string[]): Promise<readonly (StoredOrder | null)[]>;
   contacts(ids: readonly string[]): Promise<readonly (PersonalData | null)[]>;
   complaintTexts(ids: readonly string[]): Promise<readonly Readonly<Record<string, string>>[]>;
-  decisions(ids: readonly string[]): Promise<readonly (DecisionView | null)[]>;
+  /** Newest first; `attempt` null: the last routing, which found nobody. */
+  decisions(
+    ids: readonly string[],
+  ): Promise<readonly (readonly { attempt: DecidedAttempt | null; decision: DecisionRecord }[] | null)[]>;
   keys(keyHashes: readonly string[]): Promise<ReadonlyMap<string, { orderId: string; body: string }>>;
   owned(ownerId: string, afterId: string, limit: number): Promise<readonly string[]>;
   due(nowMs: number, limit: number): Promise<readonly string[]>;
@@ -225,7 +230,7 @@ interface AttemptRow extends Pick<AttemptChange, "leg" | "attempt" | "bookingRef
   slotId?: string;
   units?: number;
   partner?: string | null;
-  decision?: DecisionView;
+  decision?: DecisionRecord;
   release?: boolean;
 }
 
@@ -251,31 +256,6 @@ const attemptChangeColumns = (rows: readonly AnyWrite[]): Buffer[] =>
   attemptColumns(
     rows.flatMap(({ decision }, i) => decision.attemptChanges.map((changed) => ({ i, ...changed }))),
   );
-
-/**
- * What changes of what was asked. Personal data that waits for a move is kept beside that which holds, and goes when the move is
- * over, however it ended.
- */
-function newDoc(order: Carried, decision: Decision, i: number): object[] {
-  const { doc, nextPersonal } = decision;
-  const texts = decision.complaintTexts ?? order.complaintTexts;
-  const became = decision.granted ?? decision.base;
-  const isOver = order.nextPersonal !== undefined && became !== null && became.saga.move === undefined;
-  const personal = decision.personal === undefined && isOver ? order.personal : decision.personal;
-  const isSaid = decision.complaintTexts !== undefined;
-  if (doc === undefined && personal === undefined && nextPersonal === undefined && !isSaid) return [];
-  const holds = personal === undefined ? order.personal : personal;
-  const isNew = nextPersonal !== undefined || personal !== undefined || isSaid;
-  const next = nextPersonal ?? (isSaid ? order.nextPersonal : undefined);
-  const contact = { ...holds, ...(next ? { next } : {}), ...(texts ? { complaints: texts } : {}) };
-  return [
-    {
-      i,
-      ...(doc === undefined ? {} : { doc: JSON.stringify(doc) }),
-      ...(isNew ? { contact: JSON.stringify(contact) } : {}),
-    },
-  ];
-}
 
 const reportRow = ({ channelId, callbackId, orderId, ...report }: ReportRow, i: number) => ({
   i,
@@ -309,10 +289,14 @@ function readers(database: Database): Readers {
       return inOrder(ids, rows, ({ doc }) => doc.complaints ?? {}).map((texts) => texts ?? {});
     },
     async decisions(ids) {
-      const rows = await database.run<{ id: string; decision: DecisionView | null }>(sql.selectDecisions, [
-        ids,
+      const rows = await database.run<DecisionsRow>(sql.selectDecisions, [ids]);
+      return inOrder(ids, rows, ({ last, attempts }) => [
+        ...(last ? [{ attempt: null, decision: last }] : []),
+        ...attempts.map(({ decision, at, ...attempt }) => ({
+          attempt: { ...attempt, at: new Date(at).toISOString() },
+          decision,
+        })),
       ]);
-      return inOrder(ids, rows, (row) => row.decision);
     },
     async keys(keyHashes) {
       const rows = await database.run<{ key: string; orderId: string; body: string }>(sql.selectKeys, [
@@ -359,6 +343,12 @@ interface ViewRow {
   state: OrderState;
 }
 
+interface DecisionsRow {
+  id: string;
+  last: DecisionRecord | null;
+  attempts: readonly (DecidedAttempt & { decision: DecisionRecord })[];
+}
+
 interface StoredRow extends ViewRow {
   lane: number;
   revision: number;
@@ -368,8 +358,6 @@ interface StoredRow extends ViewRow {
   attempts: Carried["attempts"];
   personal: StoredPersonal | null;
 }
-
-type StoredPersonal = PersonalData & { next?: PersonalData; complaints?: Record<string, string> };
 
 function toLoaded({ ownerId, deadlineAt, personal: stored, ...order }: StoredRow): LoadedOrder {
   const deadlineMs = deadlineAt === null ? null : Date.parse(deadlineAt);

@@ -12,6 +12,8 @@ test("whatever is killed in the middle of 200 orders, each ends once, booked onc
     orders: 200,
     seed,
     trouble: 0.2,
+    processes: 1,
+    skewSeconds: 0,
     victims: ["main", "group", "postgres", "frozen"],
     onRound: (report) => t.diagnostic(JSON.stringify({ ...report, wrong: report.wrong.length })),
   });

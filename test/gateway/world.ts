@@ -1,5 +1,12 @@
 import { randomBytes } from "node:crypto";
-import type { CapacityApi, Channel, NewChannel, Slot, SlotView } from "../../src/capacity/api.ts";
+import type {
+  CapacityApi,
+  Channel,
+  NewChannel,
+  ScheduleView,
+  Slot,
+  SlotView,
+} from "../../src/capacity/api.ts";
 import type { GatewayDependencies } from "../../src/gateway/app.ts";
 import type { Keys, Principal, Scope } from "../../src/gateway/keys.ts";
 import { createGateway, type GatewayLimits } from "../../src/gateway/server.ts";
@@ -137,20 +144,28 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
       wanted.map((id) =>
         world.orders.get(id)?.order.status === "received"
           ? null
-          : {
-              method: "best_each",
-              policy: "default",
-              chosen: { channelId: "chn_1", score: 0.5 },
-              candidates: [{ channelId: "chn_1", score: 0.5, costMinor: 900, etaMinutes: 30, why: "best" }],
-              excluded: { radius: 3 },
-            },
+          : [
+              {
+                attempt: { leg: 1, attempt: 1, at: now, channelId: "chn_1", booking: "booked" },
+                method: "best_each",
+                policy: "default@1",
+                summary: "Kitchen was chosen",
+                chosen: { channelId: "chn_1", name: "Kitchen", score: 0.5 },
+                candidates: [],
+                excluded: [{ reason: "radius", channels: 3, text: "does not deliver so far" }],
+                nearestExcluded: [],
+              },
+            ],
       ),
     toldVersion: (id) => world.told.get(id),
   };
 }
 
 function fakeCapacity(): CapacityApi {
-  const channels = new Map<string, { channel: Channel; secret: string; slots: SlotView[] }>();
+  const channels = new Map<
+    string,
+    { channel: Channel; secret: string; slots: SlotView[]; schedule?: ScheduleView }
+  >();
   const find = (id: string) => {
     const found = channels.get(id);
     if (!found) throw new UoopError("channel_not_found", "no such channel");
@@ -192,10 +207,22 @@ function fakeCapacity(): CapacityApi {
       const found = find(id);
       if (slots.some(({ capacity }) => capacity === 0))
         throw new UoopError("capacity_below_reserved", "2 are reserved");
-      found.slots = slots.map((slot) => ({ ...slot, id: ids.create("slt", Date.now()), reserved: 0 }));
+      found.slots = slots.map((slot) => ({
+        ...slot,
+        id: ids.create("slt", Date.now()),
+        sellable: slot.capacity,
+        reserved: 0,
+      }));
       return found.slots;
     },
     getCapacity: async (id) => find(id).slots,
+    getSchedule: async (id) => find(id).schedule ?? null,
+    async putSchedule(id, schedule) {
+      const found = find(id);
+      const version = (found.schedule?.version ?? 0) + 1;
+      found.schedule = { ...schedule, version, updatedAt: now, madeUntil: now.slice(0, 10) };
+      return { schedule: found.schedule, kept: [] };
+    },
     rankings: async () => [],
     network: () => [],
     channelInMemory: () => undefined,
