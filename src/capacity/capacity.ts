@@ -8,7 +8,7 @@ import type { Metrics } from "../platform/metrics.ts";
 import type { Service } from "../platform/service.ts";
 import type { PackedEvent } from "../relay/api.ts";
 import type { CapacityApi, Channel, RankedChannel, RankingQuery } from "./api.ts";
-import { afterChange, withCircuit } from "./circuits.ts";
+import { afterChange, withCircuit, withSigns } from "./circuits.ts";
 import { createNetwork, type Network } from "./network.ts";
 import { defaultPolicy } from "./policy.ts";
 import { evaluate } from "./ranking.ts";
@@ -16,7 +16,15 @@ import { sellableOf } from "./schedule.ts";
 import { readRules, readSchedule } from "./schedule-store.ts";
 import { createSchedules } from "./schedules.ts";
 import * as store from "./store.ts";
-import { type ChangeDependencies, lockChannel, nextVersion, notFound, remember, tell } from "./telling.ts";
+import {
+  type By,
+  type ChangeDependencies,
+  lockChannel,
+  nextVersion,
+  notFound,
+  remember,
+  tell,
+} from "./telling.ts";
 
 export interface CapacityDependencies {
   database: Database;
@@ -107,7 +115,10 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
   };
 }
 
-type Changes = Pick<CapacityApi, "createChannel" | "patchChannel" | "noteCircuit" | "putCapacity">;
+type Changes = Pick<
+  CapacityApi,
+  "createChannel" | "patchChannel" | "noteCircuit" | "noteSigns" | "putCapacity"
+>;
 
 /** The writers: each change is one transaction with its event and its journal row. */
 function channelChanges(dependencies: ChangeDependencies): Changes {
@@ -144,7 +155,8 @@ function channelChanges(dependencies: ChangeDependencies): Changes {
             `Channel ${id} is at version ${before.version}, not ${expectedVersion}.`,
           );
         }
-        const channel = await nextVersion(tx, afterChange(before, { ...before, ...patch }), clock.nowMs());
+        const after = afterChange({ ...before, ...patch }, patch.health);
+        const channel = await nextVersion(tx, after, clock.nowMs());
         await tell(
           tx,
           channel,
@@ -158,18 +170,16 @@ function channelChanges(dependencies: ChangeDependencies): Changes {
       return changed;
     },
 
-    async noteCircuit(id, partner, detail, by) {
-      const changed = await database.transaction(async (tx) => {
-        const before = await store.readChannel(tx, id, { lock: true });
-        const after = before && withCircuit(before, partner, detail, new Date(clock.nowMs()).toISOString());
-        if (!after) return null;
-        const channel = await nextVersion(tx, after, clock.nowMs());
-        const what = detail === null ? "circuit closed" : "circuit opened";
-        const entry = { what, ...(partner === undefined ? {} : { partner }), ...(detail ? { detail } : {}) };
-        await tell(tx, channel, healthEvent(before, channel, detail ?? undefined), entry, by);
-        return channel;
-      });
-      if (changed) await remember(changed, dependencies);
+    noteCircuit(id, partner, detail, by) {
+      const what = detail === null ? "circuit closed" : "circuit opened";
+      const entry = { what, ...(partner === undefined ? {} : { partner }), ...(detail ? { detail } : {}) };
+      const become: Become = (before, at) => withCircuit(before, partner, detail, at);
+      return noteHealth(id, become, () => entry, by, dependencies);
+    },
+
+    noteSigns(id, judge, by) {
+      const become: Become = (before, at) => withSigns(before, judge(before), at);
+      return noteHealth(id, become, entryOfSigns, by, dependencies);
     },
 
     async putCapacity(id, slots, by) {
@@ -205,6 +215,36 @@ function channelChanges(dependencies: ChangeDependencies): Changes {
     },
   };
 }
+
+/** What a channel becomes; null: nothing new. */
+type Become = (before: Channel, at: string) => Channel | null;
+
+/** What is known of a channel's health changes, and is told. */
+async function noteHealth(
+  id: string,
+  become: Become,
+  entryOf: (after: Channel) => { what: string; detail?: string },
+  by: By,
+  dependencies: ChangeDependencies,
+): Promise<void> {
+  const { database, clock } = dependencies;
+  const changed = await database.transaction(async (tx) => {
+    const before = await store.readChannel(tx, id, { lock: true });
+    const after = before && become(before, new Date(clock.nowMs()).toISOString());
+    if (!after) return null;
+    const channel = await nextVersion(tx, after, clock.nowMs());
+    const entry = entryOf(channel);
+    await tell(tx, channel, healthEvent(before, channel, entry.detail), entry, by);
+    return channel;
+  });
+  if (changed) await remember(changed, dependencies);
+}
+
+const entryOfSigns = ({ healthSigns = [] }: Channel) => ({
+  what: "health judged",
+  signs: healthSigns.map(({ sign }) => sign),
+  ...(healthSigns[0] ? { detail: healthSigns[0].detail } : {}),
+});
 
 /** Capacity below what is reserved, and slots that overlap, are refused whole; each offending slot is named. */
 function refuseBadSlots(wanted: readonly store.SlotToWrite[], present: readonly store.SlotRow[]): void {

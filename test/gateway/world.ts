@@ -202,6 +202,7 @@ function fakeCapacity(): CapacityApi {
       return found.channel;
     },
     noteCircuit: async () => undefined,
+    noteSigns: async () => undefined,
     async putCapacity(id, slots: readonly Slot[]) {
       const found = find(id);
       if (slots.some(({ capacity }) => capacity === 0))
