@@ -74,6 +74,12 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
     async () => (await import("../../bench/gateway.ts")).benchGateway,
   );
   add(
+    "quotes",
+    "quotes a second, and what routing costs an order",
+    8,
+    async () => (await import("../../bench/quotes.ts")).benchQuotes,
+  );
+  add(
     "reads",
     "orders by id, alone and beside writes",
     10,

@@ -27,11 +27,13 @@ import { healthRoutes } from "./routes-health.ts";
 import { operateRoutes } from "./routes-operate.ts";
 import { orderReadRoutes } from "./routes-order-reads.ts";
 import { orderRoutes } from "./routes-orders.ts";
+import { quoteRoutes } from "./routes-quotes.ts";
 import { routingRoutes } from "./routes-routing.ts";
 import { webhookRoutes } from "./routes-webhooks.ts";
 import * as shared from "./schemas.ts";
 import * as channelSchemas from "./schemas-channels.ts";
 import * as orderSchemas from "./schemas-orders.ts";
+import * as quoteSchemas from "./schemas-quotes.ts";
 import * as routingSchemas from "./schemas-routing.ts";
 import * as webhookSchemas from "./schemas-webhooks.ts";
 import { streamRoutes } from "./streams.ts";
@@ -48,7 +50,14 @@ const drainSweepMs = 20;
 /** Requests under way at most (streams have a limit of their own); beyond it 503 at once, before a key or a body is looked at. */
 const maxRequestsUnderWay = 10_000;
 
-const components: readonly TSchema[] = [shared, orderSchemas, channelSchemas, routingSchemas, webhookSchemas]
+const components: readonly TSchema[] = [
+  shared,
+  orderSchemas,
+  channelSchemas,
+  quoteSchemas,
+  routingSchemas,
+  webhookSchemas,
+]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
     (value): value is shared.Component<unknown> =>
@@ -140,7 +149,15 @@ async function buildApp(
   for (const schema of components) app.addSchema(schema);
   for (const add of [
     ...[orderRoutes, orderReadRoutes, changeRoutes, operateRoutes, differenceRoutes, streamRoutes],
-    ...[channelRoutes, callbackRoutes, routingRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
+    ...[
+      channelRoutes,
+      callbackRoutes,
+      routingRoutes,
+      quoteRoutes,
+      webhookRoutes,
+      deadLetterRoutes,
+      healthRoutes,
+    ],
   ])
     add(app, world);
   openApiRoute(app);

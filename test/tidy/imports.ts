@@ -19,7 +19,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   webhooks: ["bus", "relay/append.ts"],
   "read-model": ["bus", "relay/snapshot.ts"],
   capacity: ["relay/append.ts"],
-  optimization: ["capacity/ranking.ts", "capacity/policy.ts", "capacity/api.ts"],
+  optimization: ["capacity"],
   channels: ["capacity/api.ts"],
   orchestration: ["capacity", "optimization", "channels", "relay/append.ts", "relay/snapshot.ts"],
   reconciliation: [],
