@@ -10,6 +10,7 @@ import { createPolicies } from "./optimization/policies.ts";
 import type { OrchestrationApi } from "./orchestration/api.ts";
 import { createOrchestration } from "./orchestration/orchestration.ts";
 import { createSealer } from "./orchestration/sealer.ts";
+import { createTrials } from "./orchestration/trials.ts";
 import { type Clock, systemClock } from "./platform/clock.ts";
 import type { Config } from "./platform/config.ts";
 import { type Database, openDatabase, statement } from "./platform/database.ts";
@@ -82,13 +83,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const policies = createPolicies(common);
   const channels = overrides.channels ?? channelsOver(capacity, common);
   const orchestration = createOrchestration({
-    ...common,
-    capacity,
-    policies,
-    channels,
+    ...{ ...common, capacity, policies, channels, random, exclusive },
     onAppended: (rows) => relay.poke(rows),
-    random,
-    exclusive,
   });
   const reconciliation = createReconciliationStore(database);
   const reconciler = reconcilerOver({ store: reconciliation, channels, orchestration }, capacity, common);
@@ -98,7 +94,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
   const contexts = { orchestration, capacity, policies, readModel, keys };
-  const api = { ...common, ...contexts, reconciliation, feed, webhooks };
+  const trials = createTrials({ ...common, policies });
+  const api = { ...common, ...contexts, trials, reconciliation, feed, webhooks };
   const gateway = createGateway(api);
 
   const all: Record<ServiceName, Service> = {

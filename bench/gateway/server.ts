@@ -94,6 +94,7 @@ async function gateway(clients: number): Promise<{ url: string; keys: readonly s
     orchestration,
     capacity: other,
     policies: other,
+    trials: other,
     readModel: other,
     reconciliation: other,
     feed: other,

@@ -76,7 +76,7 @@ function toWish(order: Routable, nowMs: number, policyFor: PoliciesApi["policyFo
 export type Asked = Pick<OrderDoc, "items" | "delivery" | "routing" | "currency" | "priority" | "metadata">;
 
 /** What an order asks of routing. */
-function wishOf(doc: Asked, policy: RoutingPolicy): Wish {
+export function wishOf(doc: Asked, policy: RoutingPolicy): Wish {
   const { delivery, routing, currency } = doc;
   return {
     location: delivery.location,
