@@ -11,6 +11,8 @@ import type { OrchestrationApi } from "./orchestration/api.ts";
 import { createOrchestration } from "./orchestration/orchestration.ts";
 import { createSealer } from "./orchestration/sealer.ts";
 import { createTrials } from "./orchestration/trials.ts";
+import { createAnalyst } from "./performance/analyst.ts";
+import { createPerformance, halfLivesOf, type Performance } from "./performance/performance.ts";
 import { type Clock, systemClock } from "./platform/clock.ts";
 import type { Config } from "./platform/config.ts";
 import { type Database, openDatabase, statement } from "./platform/database.ts";
@@ -51,6 +53,7 @@ export interface App extends Service {
   readonly policies: PoliciesApi;
   readonly orchestration: OrchestrationApi;
   readonly readModel: ReadModel;
+  readonly performance: Performance;
   readonly keys: Keys;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -79,9 +82,14 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const deliverer = createDeliverer({ ...common, bus, holder, random, exclusive });
   const pokeRelay = () => relay.poke();
   const webhooks = createWebhooks({ ...common, bus, onChanged: deliverer.poke, onAppended: pokeRelay });
-  const capacity = createCapacity({ ...common, onCommitted: pokeRelay });
+  const capacity = createCapacity({
+    ...common,
+    onCommitted: pokeRelay,
+    slotDaysAhead: config.SLOT_DAYS_AHEAD,
+  });
   const policies = createPolicies(common);
-  const channels = overrides.channels ?? channelsOver(capacity, common);
+  const performance = createPerformance({ ...common, capacity });
+  const channels = overrides.channels ?? channelsOver(capacity, performance, common);
   const orchestration = createOrchestration({
     ...{ ...common, capacity, policies, channels, random, exclusive },
     onAppended: (rows) => relay.poke(rows),
@@ -89,29 +97,20 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const reconciliation = createReconciliationStore(database);
   const reconciler = reconcilerOver({ store: reconciliation, channels, orchestration }, capacity, common);
   const projector = createProjector({ ...common, bus });
+  const analyst = createAnalyst({ ...common, bus, halfLives: halfLivesOf(config) });
   const readModel = createReadModel({ database });
   const feed = createEventFeed({ ...common, bus });
   const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
-  const contexts = { orchestration, capacity, policies, readModel, keys };
-  const trials = createTrials({ ...common, policies });
+  const contexts = { orchestration, capacity, policies, readModel, performance, keys };
+  const trials = createTrials({ ...common, policies, capacity });
   const api = { ...common, ...contexts, trials, reconciliation, feed, webhooks };
   const gateway = createGateway(api);
 
+  const partitions = createPartitionKeeper({ database, clock, log });
   const all: Record<ServiceName, Service> = {
-    database: databaseService(database),
-    partitions: createPartitionKeeper({ database, clock, log }),
-    channels,
-    capacity,
-    policies,
-    relay,
-    webhooks: deliverer,
-    projector,
-    sealer,
-    feed,
-    orchestration,
-    reconciler,
-    gateway,
+    ...{ database: databaseService(database), partitions, channels, capacity, policies, performance, relay },
+    ...{ webhooks: deliverer, projector, analyst, sealer, feed, orchestration, reconciler, gateway },
   };
   const services = servicesOf(config.roleSet).map((name) => all[name]);
   return {
@@ -133,7 +132,11 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
 type Common = Parameters<typeof createCapacity>[0] & { metrics: Metrics; config: Config };
 
 /** Channels whose circuits are noted where channels are kept. */
-const channelsOver = (capacity: Capacity, { clock, log, metrics, config }: Common): Channels =>
+const channelsOver = (
+  capacity: Capacity,
+  performance: Performance,
+  { clock, log, metrics, config }: Common,
+): Channels =>
   createChannels({
     clock,
     log,
@@ -146,6 +149,7 @@ const channelsOver = (capacity: Capacity, { clock, log, metrics, config }: Commo
     },
     onCircuit: (id, partner, detail) =>
       capacity.noteCircuit(id, partner, detail, { actor: "breaker", source: `${hostname()}:${process.pid}` }),
+    onCall: performance.noteCall,
     known: knownTo(capacity),
   });
 

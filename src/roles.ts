@@ -7,9 +7,11 @@ const serviceNames = [
   "channels",
   "capacity",
   "policies",
+  "performance",
   "relay",
   "webhooks",
   "projector",
+  "analyst",
   "sealer",
   "feed",
   "orchestration",
@@ -34,13 +36,21 @@ export const roleTable: Readonly<Record<Role, RoleRow>> = {
     needs: ["capacity", "optimization"],
   },
   optimization: { does: "chooses channels", services: ["policies"], needs: [] },
-  capacity: { does: "keeps channels, slots and who has room", services: ["capacity"], needs: [] },
+  capacity: {
+    does: "keeps channels, slots and who has room",
+    services: ["capacity", "performance"],
+    needs: [],
+  },
   relay: {
     does: "moves events from the outbox to the bus and to webhooks",
     services: ["relay", "webhooks"],
     needs: [],
   },
-  "read-model": { does: "projects the bus into what GETs read", services: ["projector"], needs: [] },
+  "read-model": {
+    does: "projects the bus into what GETs read, and measures channels",
+    services: ["projector", "analyst"],
+    needs: [],
+  },
 };
 
 /** Services that these roles start, in order. Throws a sentence when a role lacks one that it needs. */

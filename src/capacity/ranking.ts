@@ -175,14 +175,15 @@ function findSlot(
   const { weights, limits } = wish.policy;
   const { maxEtaMinutes } = limits;
   const travelMinutes = travelMinutesOf(wish, channel, distanceMeters);
-  const readyMs = nowMs + (channel.preparationMinutes + travelMinutes) * 60_000;
+  const readyMs = nowMs + leadMsOf(wish, room, travelMinutes);
+  const cutOffMs = cutOffMsOf(room);
   let why: Exclusion = "no_slot";
   for (let index = firstEndingAfter(slots, wish.windowStartMs); index < slots.length; index += 1) {
     const slot = slots[index]!;
     if (slot.startMs >= wish.windowEndMs) break;
     const promisedStartMs = Math.max(slot.startMs, wish.windowStartMs, readyMs);
     const promisedEndMs = Math.min(slot.endMs, wish.windowEndMs);
-    if (promisedStartMs >= promisedEndMs) {
+    if (promisedStartMs >= promisedEndMs || nowMs > slot.startMs - cutOffMs) {
       why = "too_late";
       continue;
     }
@@ -217,6 +218,21 @@ function findSlot(
   }
   return why;
 }
+
+/** From confirmation until the food can leave: by the schedule, where it says so by item. */
+function preparationMinutes({ channel, rules }: ChannelRoom, units: number): number {
+  const preparation = rules?.preparation;
+  if (!preparation) return channel.preparationMinutes;
+  return preparation.baseMinutes + preparation.perItemMinutes * units;
+}
+
+/** From now until it can be at the door. */
+export const leadMsOf = (wish: Wish, room: ChannelRoom, travelMinutes: number): number =>
+  (preparationMinutes(room, wish.units) + travelMinutes) * 60_000;
+
+/** How long before a slot begins it takes no more orders; by default until it ends. */
+export const cutOffMsOf = ({ rules }: ChannelRoom): number =>
+  (rules?.cutOffMinutes ?? Number.NEGATIVE_INFINITY) * 60_000;
 
 /** Falls as the penalty grows: 1 at none, above 1 where rules prefer a channel by more than all else counts against it. */
 const scoreOf = (penalty: number): number => (penalty >= 0 ? 1 / (1 + penalty) : 1 - penalty);

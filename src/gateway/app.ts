@@ -5,6 +5,7 @@ import type { CapacityApi } from "../capacity/api.ts";
 import type { PoliciesApi } from "../optimization/api.ts";
 import type { OrchestrationApi } from "../orchestration/api.ts";
 import type { TrialsApi } from "../orchestration/trials.ts";
+import type { PerformanceApi } from "../performance/api.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Config } from "../platform/config.ts";
 import type { Ids } from "../platform/ids.ts";
@@ -41,6 +42,7 @@ export interface GatewayDependencies {
   policies: PoliciesApi;
   trials: TrialsApi;
   readModel: ReadModel;
+  performance: PerformanceApi;
   reconciliation: Reconciliation;
   feed: EventFeed;
   keys: Keys;

@@ -202,6 +202,9 @@ export const capacityView = component<{ slots: readonly SlotView[] }>(
         start: instant("RFC 3339 UTC"),
         end: instant("RFC 3339 UTC"),
         capacity: Type.Integer(),
+        sellable: Type.Integer({
+          description: "the capacity with the schedule's overbooking and safety margins",
+        }),
         reserved: Type.Integer({ description: "of it, taken by orders" }),
       }),
     ),

@@ -2,6 +2,7 @@ import { type Static, Type } from "typebox";
 import { type ChannelType, channelTypes, type Vehicle, vehicles } from "../capacity/api.ts";
 import type { OrderDecision } from "../orchestration/api.ts";
 import type { OrderView, PersonalData, Priority, ReasonCode } from "../orchestration/order.ts";
+import { type ComplaintKind, complaintKinds } from "../orchestration/order.ts";
 import { type OrderStatus, orderStatuses } from "../orchestration/order-state.ts";
 import type { Problem } from "../platform/errors.ts";
 import {
@@ -246,6 +247,17 @@ export const orderShape = Type.Object(
       Type.Integer({ description: "what the channel charges for the cancellation" }),
     ),
     lateSince: Type.Optional(instant("the end of the promised window, once it has passed without delivery")),
+    complaints: Type.Optional(
+      Type.Array(
+        Type.Object({
+          id: Type.String(),
+          kind: oneOf<ComplaintKind>(complaintKinds),
+          at: instant("RFC 3339 UTC"),
+          channelId: Type.String({ description: "the channel that had the order then" }),
+        }),
+        { description: "oldest first" },
+      ),
+    ),
     createdAt: instant("RFC 3339 UTC"),
     updatedAt: instant("RFC 3339 UTC"),
   },

@@ -3,9 +3,11 @@ import { distance } from "../capacity/distance.ts";
 import { rulesFor } from "../capacity/policy.ts";
 import {
   costOf,
+  cutOffMsOf,
   type Evaluation,
   evaluate,
   firstEndingAfter,
+  leadMsOf,
   screen,
   travelMinutesOf,
   type Wish,
@@ -120,12 +122,13 @@ function nextSlotsOf(wish: Wish, network: readonly ChannelRoom[], nowMs: number)
 function addFreeSlots(
   found: FreeSlot[],
   wish: Wish,
-  { channel, slots }: ChannelRoom,
+  room: ChannelRoom,
   distanceMeters: number,
   nowMs: number,
 ): void {
-  const travelMinutes = travelMinutesOf(wish, channel, distanceMeters);
-  const readyMs = nowMs + (channel.preparationMinutes + travelMinutes) * 60_000;
+  const { channel, slots } = room;
+  const readyMs = nowMs + leadMsOf(wish, room, travelMinutesOf(wish, channel, distanceMeters));
+  const cutOffMs = cutOffMsOf(room);
   const from = firstEndingAfter(slots, Math.max(wish.windowStartMs, readyMs));
   const until = Math.min(slots.length, from + maxScannedSlots);
   const costMinor = costOf(channel, distanceMeters, wish.units);
@@ -134,7 +137,7 @@ function addFreeSlots(
     const { startMs, endMs, sellable, reserved } = slots[index]!;
     if (found.length === maxNextSlots && startMs > found.at(-1)!.startMs) return;
     const unitsFree = sellable - reserved;
-    if (unitsFree < wish.units) continue;
+    if (unitsFree < wish.units || nowMs > startMs - cutOffMs) continue;
     added += 1;
     const place = found.findIndex((one) => one.startMs >= startMs);
     const slot = { startMs, endMs, channelType: channel.type, costMinor, unitsFree };

@@ -60,9 +60,10 @@ export interface Replay {
  * orders to be replayed hold is given back first.
  */
 export function createReplay(network: readonly ChannelRoom[], all: readonly PastOrder[]): Replay {
-  const rooms = network.map(({ channel, slots }) => ({
-    channel: { ...channel, health: "up" as const },
-    slots: slots.map((slot) => ({ ...slot })),
+  const rooms = network.map((room) => ({
+    ...room,
+    channel: { ...room.channel, health: "up" as const },
+    slots: room.slots.map((slot) => ({ ...slot })),
   }));
   const slots = new Map<string, SlotRoom>(rooms.flatMap((room) => room.slots.map((slot) => [slot.id, slot])));
   for (const { got } of all) {

@@ -2,7 +2,16 @@ import type { DecisionView } from "../optimization/decision.ts";
 import type { Quote } from "../optimization/quote.ts";
 import type { ProblemCode, UoopError } from "../platform/errors.ts";
 import type { AttemptRecord } from "./carried.ts";
-import type { LatLng, LineItem, OrderDoc, OrderView, PersonalData, Priority, Window } from "./order.ts";
+import type {
+  ComplaintKind,
+  LatLng,
+  LineItem,
+  OrderDoc,
+  OrderView,
+  PersonalData,
+  Priority,
+  Window,
+} from "./order.ts";
 import type { Asked } from "./routing.ts";
 
 /** Who did it and from where: goes to the journal. */
@@ -38,7 +47,8 @@ export interface OrderRefusal {
     | "order_busy"
     | "change_refused"
     | "window_in_past"
-    | "version_conflict";
+    | "version_conflict"
+    | "idempotency_key_reused";
   detail: string;
 }
 
@@ -74,6 +84,21 @@ export interface OperatorRequest {
   /** Of a reroute: the operator answers for it that the channel is lost; it is left without its word. */
   lost?: boolean;
   /** Idempotency key of the action; null: none was given. */
+  key: string | null;
+  by: Actor;
+}
+
+/** What a customer was not content with. */
+export interface ComplaintRequest {
+  id: string;
+  /** null: any client's order. */
+  clientId: string | null;
+  kind: ComplaintKind;
+  /** In the customer's words: personal data, kept apart. */
+  text?: string;
+  /** Of an order with several legs: whose channel it is about. */
+  leg?: number;
+  /** Idempotency key; null: the same words are the same complaint. */
   key: string | null;
   by: Actor;
 }
@@ -124,6 +149,10 @@ export interface OrchestrationApi {
     requests: readonly OperatorRequest[],
     options: { waitMs: number },
   ): Promise<readonly CancelResult[]>;
+  /** Adds complaints to orders that are at rest, also to those that have ended. */
+  complain(requests: readonly ComplaintRequest[]): Promise<readonly CancelResult[]>;
+  /** What was said in an order's complaints, by their ids; in input order. */
+  complaintTexts(ids: readonly string[]): Promise<readonly Readonly<Record<string, string>>[]>;
   callbacks(callbacks: readonly ChannelCallback[]): Promise<readonly CallbackResult[]>;
   /** The truth, in input order; null where there is none. */
   read(ids: readonly string[]): Promise<readonly (StoredOrder | null)[]>;

@@ -58,6 +58,8 @@ export interface Carried {
   personal: PersonalData | null;
   /** Personal data as it is once the move that is under way succeeds. */
   nextPersonal?: PersonalData;
+  /** What was said in its complaints, by their ids: kept with the personal data. */
+  complaintTexts?: Readonly<Record<string, string>>;
   state: OrderState;
   saga: SagaMemory;
   /** As it was read; null: none, or not read since its last change. */
@@ -88,6 +90,8 @@ export interface JournalEntry {
   channel?: string;
   reason?: Reason;
   reportedAt?: string;
+  /** The kind of a complaint. */
+  complaint?: string;
   /** What changed where the status stayed. */
   updated?: readonly string[];
   /** Why an operator did it, in their words: in the audit trail only. */
@@ -127,6 +131,7 @@ export interface Decision {
   doc?: OrderDoc;
   personal?: PersonalData | null;
   nextPersonal?: PersonalData;
+  complaintTexts?: Readonly<Record<string, string>>;
 }
 
 /** Of a decision that wants no units and touches no attempt. */
@@ -199,7 +204,12 @@ export function afterDecision(order: Carried, decision: Decision, granted: boole
     deadlineMs: null,
   };
   if (became.saga.move === undefined) delete after.nextPersonal;
-  return decision.nextPersonal ? { ...after, nextPersonal: decision.nextPersonal } : after;
+  const { nextPersonal, complaintTexts } = decision;
+  return {
+    ...after,
+    ...(nextPersonal ? { nextPersonal } : {}),
+    ...(complaintTexts ? { complaintTexts } : {}),
+  };
 }
 
 function addTake(attempts: AttemptRecord[], { booking, ...take }: Take): void {

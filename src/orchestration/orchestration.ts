@@ -17,6 +17,7 @@ import type { EventRow } from "../relay/api.ts";
 import type { CancelResult, OrchestrationApi, Submission, SubmitResult } from "./api.ts";
 import type { Carried } from "./carried.ts";
 import { changeOrders, whetherChanged } from "./change-order.ts";
+import { complain } from "./complaints.ts";
 import { patienceOf } from "./deadlines.ts";
 import { handleDue } from "./due.ts";
 import { createIntake, type Intake } from "./intake.ts";
@@ -274,6 +275,12 @@ export class Orchestration implements OrchestrationApi, Service {
     );
   }
 
+  complain: OrchestrationApi["complain"] = async (requests) =>
+    (await complain(requests, this.#intents)).map((result) =>
+      result.kind === "begun" ? { kind: "order", order: show(result.order) } : result,
+    );
+
+  complaintTexts: OrchestrationApi["complaintTexts"] = (ids) => this.#store.complaintTexts(ids);
   callbacks: OrchestrationApi["callbacks"] = (callbacks) => this.#reports.take(callbacks);
   read: OrchestrationApi["read"] = (ids) => this.#store.views(ids);
   contacts: OrchestrationApi["contacts"] = (ids) => this.#store.contacts(ids);

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
+import type { CapacityApi } from "../capacity/api.ts";
+import { withSlotsBetween } from "../capacity/past-slots.ts";
 import { compilePolicy, type PolicyRules, type RoutingPolicy } from "../capacity/policy.ts";
-import { readNetworkBetween } from "../capacity/snapshot.ts";
 import type { PoliciesApi } from "../optimization/api.ts";
 import { createReplay, type PastOrder, type ReplayReport } from "../optimization/replay.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -65,16 +66,16 @@ const maxResultOrders = 100_000;
 /** Orders that are replayed before other work has its turn: about a millisecond over 12 channels. */
 const replayBatch = 100;
 
-/** What policies came to, and would come to, over recorded orders. */
-export function createTrials({
-  database,
-  clock,
-  policies,
-}: {
+interface TrialsDependencies {
   database: Database;
   clock: Clock;
   policies: PoliciesApi;
-}): TrialsApi {
+  capacity: Pick<CapacityApi, "network">;
+}
+
+/** What policies came to, and would come to, over recorded orders. */
+export function createTrials(dependencies: TrialsDependencies): TrialsApi {
+  const { database, clock, policies } = dependencies;
   let busy = false;
   return {
     async simulate(id, request) {
@@ -83,7 +84,7 @@ export function createTrials({
         throw new UoopError("overloaded", "A simulation is under way here; try again when it is done.");
       busy = true;
       try {
-        return await simulate(database, policy, request);
+        return await simulate(dependencies, policy, request);
       } finally {
         busy = false;
       }
@@ -118,7 +119,7 @@ async function policyOf(
 }
 
 async function simulate(
-  database: Database,
+  { database, capacity }: TrialsDependencies,
   policy: RoutingPolicy,
   { fromMs, toMs, clientId, maxOrders }: SimulationRequest,
 ): Promise<Simulation> {
@@ -128,7 +129,8 @@ async function simulate(
   const ends = orders.map(({ wish }) => wish.windowEndMs);
   const least = starts.reduce((one, other) => Math.min(one, other), toMs);
   const most = ends.reduce((one, other) => Math.max(one, other), fromMs);
-  const replay = createReplay(await readNetworkBetween(database, least, most), orders);
+  const network = await withSlotsBetween(capacity.network(), database, least, most);
+  const replay = createReplay(network, orders);
   for (let done = 0; done < orders.length; done += replayBatch) {
     replay.add(orders.slice(done, done + replayBatch));
     await setImmediate();

@@ -20,6 +20,7 @@ export const problems = {
   not_found: { status: 404, retryable: false, title: "There is no such thing here" },
   order_not_found: { status: 404, retryable: false, title: "There is no such order" },
   channel_not_found: { status: 404, retryable: false, title: "There is no such channel" },
+  schedule_not_found: { status: 404, retryable: false, title: "The channel has no schedule" },
   policy_not_found: { status: 404, retryable: false, title: "There is no such routing policy" },
   webhook_not_found: { status: 404, retryable: false, title: "There is no such webhook" },
   dead_letter_not_found: { status: 404, retryable: false, title: "There is no such dead letter" },

@@ -1,6 +1,5 @@
-import { type Database, statement } from "../platform/database.ts";
-import type { ChannelRoom } from "./api.ts";
-import { listChannels } from "./store.ts";
+import { type Executor, statement } from "../platform/database.ts";
+import type { ChannelRoom, SlotRoom } from "./api.ts";
 
 const selectSlotsBetween = statement(
   "slots_between",
@@ -10,21 +9,24 @@ const selectSlotsBetween = statement(
    where s.ends_at > $1 and s.starts_at < $2 group by s.id order by s.starts_at`,
 );
 
-const maxChannels = 10_000;
+interface SlotBetween extends Pick<SlotRoom, "id" | "sellable" | "reserved"> {
+  channelId: string;
+  start: string;
+  end: string;
+}
 
-/** All channels with their slots in a time range, past ones too, as the database has them now: for what looks back. */
-export async function readNetworkBetween(
-  database: Database,
+/** Channels as they are in memory, with their slots of another time: past ones too, as the database has them. */
+export async function withSlotsBetween(
+  network: readonly ChannelRoom[],
+  database: Executor,
   fromMs: number,
   toMs: number,
 ): Promise<ChannelRoom[]> {
-  const [channels, slots] = await Promise.all([
-    listChannels(database, "", maxChannels),
-    database.run<SlotBetween>(selectSlotsBetween, [new Date(fromMs), new Date(toMs)]),
-  ]);
+  const slots = await database.run<SlotBetween>(selectSlotsBetween, [new Date(fromMs), new Date(toMs)]);
   const slotsOf = Map.groupBy(slots, ({ channelId }) => channelId);
-  return channels.map((channel) => ({
+  return network.map(({ channel, rules }) => ({
     channel,
+    ...(rules ? { rules } : {}),
     slots: (slotsOf.get(channel.id) ?? []).map(({ id, start, end, sellable, reserved }) => ({
       id,
       startMs: Date.parse(start),
@@ -33,13 +35,4 @@ export async function readNetworkBetween(
       reserved,
     })),
   }));
-}
-
-interface SlotBetween {
-  id: string;
-  channelId: string;
-  start: string;
-  end: string;
-  sellable: number;
-  reserved: number;
 }
