@@ -10,6 +10,7 @@ import { createPolicies } from "./optimization/policies.ts";
 import type { OrchestrationApi } from "./orchestration/api.ts";
 import { createOrchestration } from "./orchestration/orchestration.ts";
 import { createSealer } from "./orchestration/sealer.ts";
+import { createTrials } from "./orchestration/trials.ts";
 import { createAnalyst } from "./performance/analyst.ts";
 import { createPerformance, halfLivesOf, type Performance } from "./performance/performance.ts";
 import { type Clock, systemClock } from "./platform/clock.ts";
@@ -91,13 +92,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const performance = createPerformance({ ...common, capacity });
   const channels = overrides.channels ?? channelsOver(capacity, performance, common);
   const orchestration = createOrchestration({
-    ...common,
-    capacity,
-    policies,
-    channels,
+    ...{ ...common, capacity, policies, channels, random, exclusive },
     onAppended: (rows) => relay.poke(rows),
-    random,
-    exclusive,
   });
   const reconciliation = createReconciliationStore(database);
   const reconciler = reconcilerOver({ store: reconciliation, channels, orchestration }, capacity, common);
@@ -105,7 +101,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const feed = createEventFeed({ ...common, bus });
   const keys = createKeys({ database, clock, ids });
   const contexts = { orchestration, capacity, policies, readModel, performance, keys };
-  const api = { ...common, ...contexts, reconciliation, feed, webhooks };
+  const trials = createTrials({ ...common, policies, capacity });
+  const api = { ...common, ...contexts, trials, reconciliation, feed, webhooks };
   const gateway = createGateway(api);
 
   const partitions = createPartitionKeeper({ database, clock, log });

@@ -30,6 +30,7 @@ import { operateRoutes } from "./routes-operate.ts";
 import { orderReadRoutes } from "./routes-order-reads.ts";
 import { orderRoutes } from "./routes-orders.ts";
 import { performanceRoutes } from "./routes-performance.ts";
+import { quoteRoutes } from "./routes-quotes.ts";
 import { routingRoutes } from "./routes-routing.ts";
 import { scheduleRoutes } from "./routes-schedules.ts";
 import { webhookRoutes } from "./routes-webhooks.ts";
@@ -38,6 +39,7 @@ import * as channelSchemas from "./schemas-channels.ts";
 import * as complaintSchemas from "./schemas-complaints.ts";
 import * as orderSchemas from "./schemas-orders.ts";
 import * as performanceSchemas from "./schemas-performance.ts";
+import * as quoteSchemas from "./schemas-quotes.ts";
 import * as routingSchemas from "./schemas-routing.ts";
 import * as scheduleSchemas from "./schemas-schedules.ts";
 import * as webhookSchemas from "./schemas-webhooks.ts";
@@ -58,7 +60,7 @@ const drainSweepMs = 20;
 const maxRequestsUnderWay = 10_000;
 
 const components: readonly TSchema[] = [
-  ...[shared, orderSchemas, channelSchemas, scheduleSchemas, routingSchemas, webhookSchemas],
+  ...[shared, orderSchemas, channelSchemas, scheduleSchemas, routingSchemas, quoteSchemas, webhookSchemas],
   ...[performanceSchemas, complaintSchemas],
 ]
   .flatMap((module) => Object.values(module) as unknown[])
@@ -165,7 +167,7 @@ async function buildApp(
   for (const add of [
     ...[orderRoutes, orderReadRoutes, changeRoutes, operateRoutes, differenceRoutes, streamRoutes],
     ...[channelRoutes, scheduleRoutes, performanceRoutes, routingRoutes, callbackRoutes, complaintRoutes],
-    ...[webhookRoutes, deadLetterRoutes, healthRoutes],
+    ...[quoteRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
   ])
     add(app, world);
   openApiRoute(app);

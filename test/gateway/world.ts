@@ -157,6 +157,7 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
               },
             ],
       ),
+    quotes: () => [],
     toldVersion: (id) => world.told.get(id),
   };
 }
