@@ -13,6 +13,7 @@ import { defaultPolicy, evaluate } from "./ranking.ts";
 import { sellableOf } from "./schedule.ts";
 import { readRules, readSchedule } from "./schedule-store.ts";
 import { createSchedules } from "./schedules.ts";
+import { createStock } from "./stock.ts";
 import * as store from "./store.ts";
 import { type ChangeDependencies, lockChannel, nextVersion, notFound, remember, tell } from "./telling.ts";
 
@@ -35,6 +36,7 @@ const maxChannels = 10_000;
 export interface Capacity extends CapacityApi, Service {
   /** What a commit said about the slots that it touched (exact, unlike the periodic refresh). */
   noteSlots: Network["noteSlots"];
+  noteStock: Network["noteStock"];
 }
 
 /** Channels, their slots and who has room: PostgreSQL is the truth, the network in memory what routing looks at. */
@@ -60,6 +62,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
     if (stopped || refreshMs === 0) return;
     forgetTimer = clock.after(refreshMs, () => {
       refresh()
+        .then(readOn)
         .catch((error: unknown) =>
           log.warn({ error }, "the network could not be read anew; routing goes on with what it has"),
         )
@@ -67,12 +70,14 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
     });
   }
 
+  const { readAll, readOn, ...stock } = createStock(shared);
   const { name: _own, start, stop, ...schedules } = createSchedules({ ...shared, daysAhead: slotDaysAhead });
   return {
     name: "capacity",
     async start() {
       stopped = false;
       await refresh();
+      await readAll();
       await start();
       refreshLater();
     },
@@ -82,6 +87,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
       await stop();
     },
     ...schedules,
+    ...stock,
     ...channelChanges(shared),
     listChannels: ({ afterId, limit }) => store.listChannels(database, afterId ?? "", limit),
     getChannel: (id) => store.readChannel(database, id),
@@ -94,6 +100,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
     channelInMemory: (id) => network.channel(id),
     callbackSecret: (id) => store.readSecret(database, id),
     noteSlots: network.noteSlots,
+    noteStock: network.noteStock,
   };
 }
 

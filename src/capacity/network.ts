@@ -1,4 +1,4 @@
-import type { Channel, ChannelRoom, OrderRules, SlotRoom } from "./api.ts";
+import type { Channel, ChannelRoom, OrderRules, SlotRoom, StockNow } from "./api.ts";
 import type { SlotRow } from "./store.ts";
 
 /** The network in memory: what routing looks at. Fed by commits (exact) and by a periodic refresh (other processes). */
@@ -14,6 +14,8 @@ export interface Network {
   replaceChannel(channel: Channel, slots: readonly SlotRow[], rules: OrderRules | undefined): void;
   /** What a commit said about the slots that it touched. */
   noteSlots(slots: readonly { slotId: string; reserved: number; sellable: number }[]): void;
+  /** The same of stock, from commits, changes and the periodic reading. */
+  noteStock(stock: readonly StockNow[]): void;
 }
 
 interface Room extends ChannelRoom {
@@ -24,6 +26,19 @@ export function createNetwork(): Network {
   let rooms: Room[] = [];
   let byChannel = new Map<string, Room>();
   let bySlot = new Map<string, SlotRoom>();
+  // Outlives the rooms: it is read in parts, and told of row by row.
+  const stockOf = new Map<string, Map<string, number>>();
+  const shelfOf = (channelId: string) => {
+    const shelf = stockOf.get(channelId) ?? new Map<string, number>();
+    stockOf.set(channelId, shelf);
+    return shelf;
+  };
+  const toRoom = (channel: Channel, slots: readonly SlotRow[], rules: OrderRules | undefined): Room => ({
+    channel,
+    slots: slots.map(toSlotRoom),
+    ...(rules ? { rules } : {}),
+    ...(channel.tracksStock ? { stock: shelfOf(channel.id) } : {}),
+  });
 
   const index = (next: Room[]) => {
     rooms = next.toSorted((a, b) => (a.channel.id < b.channel.id ? -1 : 1));
@@ -50,14 +65,11 @@ export function createNetwork(): Network {
         }
       }
     },
+    noteStock(stock) {
+      for (const { channelId, sku, free } of stock) shelfOf(channelId).set(sku, free);
+    },
   };
 }
-
-const toRoom = (channel: Channel, slots: readonly SlotRow[], rules: OrderRules | undefined): Room => ({
-  channel,
-  slots: slots.map(toSlotRoom),
-  ...(rules ? { rules } : {}),
-});
 
 const toSlotRoom = (row: SlotRow): SlotRoom => ({
   id: row.id,

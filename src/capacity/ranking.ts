@@ -10,6 +10,8 @@ export interface Wish {
   windowEndMs: number;
   vehicle: Vehicle | null;
   units: number;
+  /** What channels that track their stock must have; absent: whatever it is. */
+  items?: readonly { sku: string; quantity: number }[];
   /** null: any currency (rankings). */
   currency: string | null;
   channelTypes: readonly ChannelType[] | null;
@@ -44,6 +46,8 @@ export type Exclusion =
   | "no_slot"
   | "too_late"
   | "full"
+  | "not_carried"
+  | "stock"
   | "down";
 
 /** What cost, time, quality and use of capacity weigh. A penalty of 1 is 10.00 of cost, an hour, or all quality lost. */
@@ -87,6 +91,7 @@ export function evaluate(
     }
     const found =
       excludedBy(wish, channel, distanceMeters) ??
+      (room.stock && wish.items ? lacking(wish.items, room.stock) : null) ??
       unlessDown(channel, findSlot(wish, room, distanceMeters, nowMs, taken));
     if (typeof found === "string") {
       excluded.set(found, (excluded.get(found) ?? 0) + 1);
@@ -112,6 +117,20 @@ function excludedBy(wish: Wish, channel: Channel, distanceMeters: number): Exclu
   if (wish.maxCostMinor !== null && costOf(channel, distanceMeters, wish.units) > wish.maxCostMinor)
     return "cost";
   return null;
+}
+
+/** A SKU that the channel does not have at all, or not enough of now. */
+function lacking(
+  items: NonNullable<Wish["items"]>,
+  stock: NonNullable<ChannelRoom["stock"]>,
+): "not_carried" | "stock" | null {
+  let short = false;
+  for (const { sku } of items) {
+    const free = stock.get(sku);
+    if (free === undefined) return "not_carried";
+    short ||= free < items.reduce((sum, item) => (item.sku === sku ? sum + item.quantity : sum), 0);
+  }
+  return short ? "stock" : null;
 }
 
 /** The channel's earliest slot in the window that has room and that can still be made. */

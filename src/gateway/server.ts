@@ -7,6 +7,7 @@ import { UoopError } from "../platform/errors.ts";
 import type { Service } from "../platform/service.ts";
 import type { App, GatewayDependencies, GatewayWorld } from "./app.ts";
 import { createGuards, type Guard } from "./auth.ts";
+import { acceptCsv } from "./csv.ts";
 import { docsRoutes } from "./docs.ts";
 import { collectOpenApi, openApiRoute } from "./openapi.ts";
 import { createOrderReads } from "./order-reads.ts";
@@ -28,11 +29,13 @@ import { operateRoutes } from "./routes-operate.ts";
 import { orderReadRoutes } from "./routes-order-reads.ts";
 import { orderRoutes } from "./routes-orders.ts";
 import { scheduleRoutes } from "./routes-schedules.ts";
+import { stockRoutes } from "./routes-stock.ts";
 import { webhookRoutes } from "./routes-webhooks.ts";
 import * as shared from "./schemas.ts";
 import * as channelSchemas from "./schemas-channels.ts";
 import * as orderSchemas from "./schemas-orders.ts";
 import * as scheduleSchemas from "./schemas-schedules.ts";
+import * as stockSchemas from "./schemas-stock.ts";
 import * as webhookSchemas from "./schemas-webhooks.ts";
 import { streamRoutes } from "./streams.ts";
 import { createValidation } from "./validation.ts";
@@ -48,7 +51,14 @@ const drainSweepMs = 20;
 /** Requests under way at most (streams have a limit of their own); beyond it 503 at once, before a key or a body is looked at. */
 const maxRequestsUnderWay = 10_000;
 
-const components: readonly TSchema[] = [shared, orderSchemas, channelSchemas, scheduleSchemas, webhookSchemas]
+const components: readonly TSchema[] = [
+  shared,
+  orderSchemas,
+  channelSchemas,
+  scheduleSchemas,
+  stockSchemas,
+  webhookSchemas,
+]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
     (value): value is shared.Component<unknown> =>
@@ -140,7 +150,15 @@ async function buildApp(
   for (const schema of components) app.addSchema(schema);
   for (const add of [
     ...[orderRoutes, orderReadRoutes, changeRoutes, operateRoutes, differenceRoutes, streamRoutes],
-    ...[channelRoutes, scheduleRoutes, callbackRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
+    ...[
+      channelRoutes,
+      scheduleRoutes,
+      stockRoutes,
+      callbackRoutes,
+      webhookRoutes,
+      deadLetterRoutes,
+      healthRoutes,
+    ],
   ])
     add(app, world);
   openApiRoute(app);
@@ -169,6 +187,7 @@ function createHttp({ log, validation, stopping }: GatewayWorld): App {
     if (body.length === 0) done(null, undefined);
     else parse(request, body, done);
   });
+  acceptCsv(app);
   app.addHook("onRequest", (_request, reply, done) => {
     if (!stopping.aborted) return done();
     reply.header("connection", "close");

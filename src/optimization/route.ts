@@ -116,7 +116,8 @@ function answer(
   if (chosen) return { kind: "route", route: { candidate: chosen, decision } };
   // Full slots get room again, channels that are down answer again, and so may candidates that others of the batch took.
   const { candidates, excluded } = evaluation;
-  const mayHaveRoomLater = candidates.length > 0 || excluded.has("full") || excluded.has("down");
+  const mayHaveRoomLater =
+    candidates.length > 0 || excluded.has("full") || excluded.has("stock") || excluded.has("down");
   return mayHaveRoomLater ? { kind: "none_now", decision } : { ...never(evaluation), decision };
 }
 
@@ -147,6 +148,13 @@ function never({ excluded, nearest }: Evaluation): { kind: "never"; code: NeverC
       kind: "never",
       code: "too_expensive",
       detail: "Every channel that fits costs more than routing.maxCostMinor.",
+    };
+  }
+  if (excluded.has("not_carried")) {
+    return {
+      kind: "never",
+      code: "not_serviceable",
+      detail: "Channels serve this place, but none carries all of its items.",
     };
   }
   return { kind: "never", code: "not_serviceable", detail: notServiceable(excluded, nearest) };

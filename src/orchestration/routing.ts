@@ -42,9 +42,10 @@ export function ownRoom(
   const own = attempts.filter(({ held }) => held);
   return network
     .filter(({ channel }) => own.some(({ channelId }) => channelId === channel.id))
-    .map(({ channel, slots }) => ({
-      channel,
-      slots: slots.map((slot) => {
+    .map((room) => ({
+      ...room,
+      ...(room.stock ? { stock: withOwn(room.stock, own) } : {}),
+      slots: room.slots.map((slot) => {
         const freed = own
           .filter(({ slotId }) => slotId === slot.id)
           .reduce((sum, { units }) => sum + units, 0);
@@ -52,6 +53,18 @@ export function ownRoom(
       }),
     }));
 }
+
+/** Stock as if what these attempts have of it were free. */
+const withOwn = (
+  stock: NonNullable<ChannelRoom["stock"]>,
+  own: Carried["attempts"],
+): NonNullable<ChannelRoom["stock"]> => ({
+  get(sku) {
+    const free = stock.get(sku);
+    const lines = own.flatMap((attempt) => attempt.stock ?? []).filter((line) => line.sku === sku);
+    return free === undefined ? undefined : lines.reduce((sum, { quantity }) => sum + quantity, free);
+  },
+});
 
 const passedOver = (order: Routable, nowMs: number): string[] =>
   (order.saga.avoiding ?? []).filter((one) => one.untilMs > nowMs).map((one) => one.channelId);
@@ -64,6 +77,7 @@ function toWish(order: Routable, nowMs: number): Wish {
     windowEndMs: Date.parse(delivery.window.end),
     vehicle: delivery.vehicle ?? null,
     units: unitsOf(order.doc),
+    items: order.doc.items,
     currency,
     channelTypes: routing?.channelTypes ?? null,
     maxCostMinor: routing?.maxCostMinor ?? null,
