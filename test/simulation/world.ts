@@ -196,10 +196,17 @@ class World {
       "external_partner",
       "partner_network",
       "external_partner",
+      "dark_store",
     ] as const) {
-      const { channel } = await this.#await("a channel", app.capacity.createChannel(channelOf(type), by));
+      // Some partners' stock is counted, too: then what they refuse gives it back.
+      const counted = this.#random.chance(0.2) ? { tracksStock: true } : {};
+      const { channel } = await this.#await(
+        "a channel",
+        app.capacity.createChannel({ ...channelOf(type), ...counted }, by),
+      );
       const capacity = tight ? this.#random.between(1, 8) : 100;
       await this.#await("its slots", app.capacity.putCapacity(channel.id, [{ ...window, capacity }], by));
+      if (channel.tracksStock) await this.#await("its stock", this.#customers.fill(app, channel.id));
     }
   }
 
