@@ -93,6 +93,15 @@ create table stock_adjustments (         -- a repeat of an adjustment changes no
   primary key (channel_id, key_hash)
 );
 
+create table routing_policies (          -- every version of every policy; the newest is used
+  id text collate "C" not null,
+  version int not null,
+  doc text not null,                     -- as the API shows it: weights, limits, rules, whose orders go by it
+  actor text not null,
+  made_at timestamptz not null,
+  primary key (id, version)
+);
+
 create table idempotency_keys (          -- its own table: a unique index over partitions would need the partition key (I6)
   key_hash uuid primary key,             -- SHA-256 of client, namespace and key, first 128 bits
   order_id text collate "C" not null,
@@ -336,6 +345,14 @@ create index order_views_by_client on order_views (client_id, id);
 create index order_views_by_customer on order_views (customer_id, id);
 create index order_views_by_channel on order_views (channel_id, id);
 create index order_views_open on order_views (status, id) where status not in ('delivered');
+
+-- What each channel did, as sums that forget (src/performance/decay.ts). Each column has one kind of writer.
+create table channel_performance (
+  channel_id text collate "C" primary key,
+  orders text,                           -- by the consumer of events, with its position in one transaction: rebuilt from the event log
+  calls text,                            -- by the processes that call, a few times a minute: what events don't carry
+  updated_at timestamptz not null default now()
+) with (fillfactor = 50);
 
 create table seals (                     -- the audit chain: each block's hash covers the one before (I9)
   lane smallint not null,

@@ -5,9 +5,13 @@ import { type Capacity, createCapacity } from "./capacity/capacity.ts";
 import { type Channels, createChannels } from "./channels/channels.ts";
 import { createKeys, type Keys } from "./gateway/keys.ts";
 import { createGateway, openApiDocument } from "./gateway/server.ts";
+import type { PoliciesApi } from "./optimization/api.ts";
+import { createPolicies } from "./optimization/policies.ts";
 import type { OrchestrationApi } from "./orchestration/api.ts";
 import { createOrchestration } from "./orchestration/orchestration.ts";
 import { createSealer } from "./orchestration/sealer.ts";
+import { createAnalyst } from "./performance/analyst.ts";
+import { createPerformance, halfLivesOf, type Performance } from "./performance/performance.ts";
 import { type Clock, systemClock } from "./platform/clock.ts";
 import type { Config } from "./platform/config.ts";
 import { type Database, openDatabase, statement } from "./platform/database.ts";
@@ -45,8 +49,10 @@ export interface App extends Service {
   readonly config: Config;
   readonly database: Database;
   readonly capacity: Capacity;
+  readonly policies: PoliciesApi;
   readonly orchestration: OrchestrationApi;
   readonly readModel: ReadModel;
+  readonly performance: Performance;
   readonly keys: Keys;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -80,10 +86,13 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     onCommitted: pokeRelay,
     slotDaysAhead: config.SLOT_DAYS_AHEAD,
   });
-  const channels = overrides.channels ?? channelsOver(capacity, common);
+  const policies = createPolicies(common);
+  const performance = createPerformance({ ...common, capacity });
+  const channels = overrides.channels ?? channelsOver(capacity, performance, common);
   const orchestration = createOrchestration({
     ...common,
     capacity,
+    policies,
     channels,
     onAppended: (rows) => relay.poke(rows),
     random,
@@ -92,36 +101,26 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const reconciliation = createReconciliationStore(database);
   const reconciler = reconcilerOver({ store: reconciliation, channels, orchestration }, capacity, common);
   const projector = createProjector({ ...common, bus });
+  const analyst = createAnalyst({ ...common, bus, halfLives: halfLivesOf(config) });
   const readModel = createReadModel({ database });
   const feed = createEventFeed({ ...common, bus });
   const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
-  const api = { ...common, orchestration, capacity, readModel, reconciliation, feed, keys, webhooks };
+  const contexts = { orchestration, capacity, policies, readModel, performance, keys };
+  const api = { ...common, ...contexts, reconciliation, feed, webhooks };
   const gateway = createGateway(api);
 
+  const partitions = createPartitionKeeper({ database, clock, log });
   const all: Record<ServiceName, Service> = {
-    database: databaseService(database),
-    partitions: createPartitionKeeper({ database, clock, log }),
-    channels,
-    capacity,
-    relay,
-    webhooks: deliverer,
-    projector,
-    sealer,
-    feed,
-    orchestration,
-    reconciler,
-    gateway,
+    ...{ database: databaseService(database), partitions, channels, capacity, policies, performance, relay },
+    ...{ webhooks: deliverer, projector, analyst, sealer, feed, orchestration, reconciler, gateway },
   };
   const services = servicesOf(config.roleSet).map((name) => all[name]);
   return {
     name: "app",
     config,
     database,
-    capacity,
-    orchestration,
-    readModel,
-    keys,
+    ...contexts,
     metrics,
     log,
     get url() {
@@ -136,7 +135,11 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
 type Common = Parameters<typeof createCapacity>[0] & { metrics: Metrics; config: Config };
 
 /** Channels whose circuits are noted where channels are kept. */
-const channelsOver = (capacity: Capacity, { clock, log, metrics, config }: Common): Channels =>
+const channelsOver = (
+  capacity: Capacity,
+  performance: Performance,
+  { clock, log, metrics, config }: Common,
+): Channels =>
   createChannels({
     clock,
     log,
@@ -149,6 +152,7 @@ const channelsOver = (capacity: Capacity, { clock, log, metrics, config }: Commo
     },
     onCircuit: (id, partner, detail) =>
       capacity.noteCircuit(id, partner, detail, { actor: "breaker", source: `${hostname()}:${process.pid}` }),
+    onCall: performance.noteCall,
     known: knownTo(capacity),
   });
 

@@ -4,12 +4,14 @@ import type { Database } from "../platform/database.ts";
 import { UoopError } from "../platform/errors.ts";
 import type { Ids } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import type { Service } from "../platform/service.ts";
 import type { PackedEvent } from "../relay/api.ts";
 import type { CapacityApi, Channel, RankedChannel, RankingQuery } from "./api.ts";
 import { afterChange, withCircuit } from "./circuits.ts";
 import { createNetwork, type Network } from "./network.ts";
-import { defaultPolicy, evaluate } from "./ranking.ts";
+import { defaultPolicy } from "./policy.ts";
+import { evaluate } from "./ranking.ts";
 import { sellableOf } from "./schedule.ts";
 import { readRules, readSchedule } from "./schedule-store.ts";
 import { createSchedules } from "./schedules.ts";
@@ -22,6 +24,7 @@ export interface CapacityDependencies {
   clock: Clock;
   ids: Ids;
   log: Log;
+  metrics?: Pick<Metrics, "networkRead">;
   /** Something was committed: the relay may look (a hint). */
   onCommitted?(): void;
   /** How often the whole network is read anew, for what other processes changed. 0: never. */
@@ -37,6 +40,9 @@ export interface Capacity extends CapacityApi, Service {
   /** What a commit said about the slots that it touched (exact, unlike the periodic refresh). */
   noteSlots: Network["noteSlots"];
   noteStock: Network["noteStock"];
+  /** Channels as operations rate them; those of `network()` have the quality that `rateBy` says. */
+  rated: Network["rated"];
+  rateBy: Network["rateBy"];
 }
 
 /** Channels, their slots and who has room: PostgreSQL is the truth, the network in memory what routing looks at. */
@@ -48,6 +54,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
   let stopped = false;
 
   async function refresh(): Promise<void> {
+    const askedMs = clock.nowMs();
     const [channels, slots, rules] = await Promise.all([
       store.listChannels(database, "", maxChannels + 1),
       store.readOpenSlots(database, clock.nowMs()),
@@ -56,6 +63,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
     if (channels.length > maxChannels)
       throw new Error(`more than ${maxChannels} channels: raise maxChannels and measure`);
     network.replaceAll(channels, slots, rules);
+    dependencies.metrics?.networkRead.set(askedMs / 1_000);
   }
 
   function refreshLater(): void {
@@ -101,6 +109,8 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
     callbackSecret: (id) => store.readSecret(database, id),
     noteSlots: network.noteSlots,
     noteStock: network.noteStock,
+    rated: network.rated,
+    rateBy: network.rateBy,
   };
 }
 
@@ -258,14 +268,11 @@ function rank(query: RankingQuery, network: Network, nowMs: number): RankedChann
     channelTypes: null,
     maxCostMinor: null,
     excluded: [],
+    policy: defaultPolicy,
+    facts: { items: [], priority: "standard", metadata: {} },
   };
   // Looking ahead is not ordering: lead time is not held against a slot that is asked about.
-  const { candidates } = evaluate(
-    wish,
-    network.rooms(),
-    defaultPolicy,
-    Math.min(nowMs, query.slotMs - 31 * 86_400_000),
-  );
+  const { candidates } = evaluate(wish, network.rooms(), Math.min(nowMs, query.slotMs - 31 * 86_400_000));
   return candidates.map(({ channel, slot, score, distanceMeters, costMinor, remaining }) => ({
     channelId: channel.id,
     name: channel.name,

@@ -5,6 +5,10 @@ import type { SlotRow } from "./store.ts";
 export interface Network {
   rooms(): readonly ChannelRoom[];
   channel(id: string): Channel | undefined;
+  /** Channels as operations rate them. */
+  rated(): readonly Channel[];
+  /** From now on this is the quality of channels that routing sees, instead of the rating of operations. */
+  rateBy(quality: (rated: Channel) => number): void;
   /** Replaces everything, as read from the database. */
   replaceAll(
     channels: readonly Channel[],
@@ -19,8 +23,13 @@ export interface Network {
 }
 
 interface Room extends ChannelRoom {
+  /** As operations rate it. */
+  rated: Channel;
   slots: SlotRoom[];
 }
+
+/** Quality that differs by less is left as it is: what is made of the network is kept while the network is the same. */
+const leastDifference = 0.001;
 
 export function createNetwork(): Network {
   let rooms: Room[] = [];
@@ -33,22 +42,35 @@ export function createNetwork(): Network {
     stockOf.set(channelId, shelf);
     return shelf;
   };
-  const toRoom = (channel: Channel, slots: readonly SlotRow[], rules: OrderRules | undefined): Room => ({
-    channel,
-    slots: slots.map(toSlotRoom),
-    ...(rules ? { rules } : {}),
-    ...(channel.tracksStock ? { stock: shelfOf(channel.id) } : {}),
-  });
+  let quality = (rated: Channel): number => rated.quality;
 
   const index = (next: Room[]) => {
     rooms = next.toSorted((a, b) => (a.channel.id < b.channel.id ? -1 : 1));
     byChannel = new Map(rooms.map((room) => [room.channel.id, room]));
     bySlot = new Map(rooms.flatMap((room) => room.slots.map((slot) => [slot.id, slot] as const)));
   };
+  const asRated = (rated: Channel): Channel => {
+    const measured = quality(rated);
+    return measured === rated.quality ? rated : { ...rated, quality: measured };
+  };
+  const toRoom = (rated: Channel, slots: readonly SlotRow[], rules: OrderRules | undefined): Room => ({
+    channel: asRated(rated),
+    rated,
+    slots: slots.map(toSlotRoom),
+    ...(rules ? { rules } : {}),
+    ...(rated.tracksStock ? { stock: shelfOf(rated.id) } : {}),
+  });
 
   return {
     rooms: () => rooms,
     channel: (id) => byChannel.get(id)?.channel,
+    rated: () => rooms.map(({ rated }) => rated),
+    rateBy(by) {
+      quality = by;
+      const differs = ({ channel, rated }: Room) => Math.abs(by(rated) - channel.quality) >= leastDifference;
+      if (!rooms.some(differs)) return;
+      index(rooms.map((room) => (differs(room) ? { ...room, channel: asRated(room.rated) } : room)));
+    },
     replaceAll(channels, slots, rules) {
       const slotsOf = Map.groupBy(slots, (slot) => slot.channelId);
       index(channels.map((channel) => toRoom(channel, slotsOf.get(channel.id) ?? [], rules.get(channel.id))));

@@ -4,11 +4,13 @@
  *
  * Expects the CTEs `cur` (orders that passed their guard: i, takes), `wanted` (i, leg, slot_id, units) and `released`
  * (slot_id, units); gives `decided` (cur and granted) and `slots_now` (slot_id, reserved, sellable).
+ * The update writes what was read under the lock: PostgreSQL holds a row that was changed meanwhile against its constraints in the
+ * statement's own snapshot first, so `reserved + units` of the table's row failed now and then for units that were there.
  * Units may be less than none: an attempt that gives some back. Orders are served in the order of `i`. An order that is refused still counts in `running`: it errs on selling less.
  */
 const granting = (stock: { locked: string; lacking: string; moved: string }) => `
 locked as materialized (
-  select a.slot_id, a.sellable - a.reserved as free
+  select a.slot_id, a.sellable, a.overcommitted, a.reserved, a.sellable - a.reserved as free
   from allotments a
   where a.shard = 0 and a.slot_id in (select slot_id from wanted union select slot_id from released)
   order by a.slot_id
@@ -28,8 +30,8 @@ locked as materialized (
     select slot_id, -units from released
   ) moved group by slot_id
 ), slots_now as (
-  update allotments a set reserved = a.reserved + d.units
-  from delta d where a.slot_id = d.slot_id and a.shard = 0
+  update allotments a set reserved = l.reserved + d.units, sellable = l.sellable, overcommitted = l.overcommitted
+  from delta d join locked l on l.slot_id = d.slot_id where a.slot_id = d.slot_id and a.shard = 0
   returning a.slot_id, a.reserved, a.sellable
 )${stock.moved}`;
 

@@ -76,8 +76,26 @@ const schema = Type.Object({
     86_400,
     "how often a part of each partner's bookings is compared with ours; 0: never",
   ),
+  PERFORMANCE_HALF_LIFE_HOURS: integer(
+    168,
+    1,
+    8_760,
+    "after how long what a channel did weighs half as much in its quality",
+  ),
+  QUALITY_PRIOR_ORDERS: integer(
+    20,
+    0,
+    100_000,
+    "how many orders the quality that operations set counts as, beside what was measured",
+  ),
+  HEALTH_HALF_LIFE_MINUTES: integer(
+    30,
+    1,
+    1_440,
+    "after how long failed calls and late orders weigh half as much in a channel's health",
+  ),
   OWNER_LEASE_MS: integer(
-    5_000,
+    2_000,
     500,
     60_000,
     "a process that has not renewed for this long loses its orders",

@@ -129,6 +129,9 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
           ? { kind: "order", order: found.order }
           : { kind: "refused", code: "order_not_found", detail: "no such order" };
       }),
+    complain: async (requests) =>
+      requests.map(({ id }) => ({ kind: "order", order: world.orders.get(id)!.order })),
+    complaintTexts: async (wanted) => wanted.map(() => ({})),
     callbacks: async (callbacks) =>
       callbacks.map(({ attemptKey }): CallbackResult => {
         const known = world.orders.has(attemptKey.split(".")[0]!);
@@ -142,13 +145,18 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
       wanted.map((id) =>
         world.orders.get(id)?.order.status === "received"
           ? null
-          : {
-              method: "best_each",
-              policy: "default",
-              chosen: { channelId: "chn_1", score: 0.5 },
-              candidates: [{ channelId: "chn_1", score: 0.5, costMinor: 900, etaMinutes: 30, why: "best" }],
-              excluded: { radius: 3 },
-            },
+          : [
+              {
+                attempt: { leg: 1, attempt: 1, at: now, channelId: "chn_1", booking: "booked" },
+                method: "best_each",
+                policy: "default@1",
+                summary: "Kitchen was chosen",
+                chosen: { channelId: "chn_1", name: "Kitchen", score: 0.5 },
+                candidates: [],
+                excluded: [{ reason: "radius", channels: 3, text: "does not deliver so far" }],
+                nearestExcluded: [],
+              },
+            ],
       ),
     toldVersion: (id) => world.told.get(id),
   };
@@ -313,6 +321,7 @@ export async function startFakeWorld(
         .filter(({ id }) => beforeId === undefined || id < beforeId)
         .slice(0, limit),
   };
+  world.performance = { of: () => Promise.reject(new Error("not here")) };
   world.reconciliation = { differences: async () => [] };
   Object.assign(world, change);
   const gateway = createGateway(world, limits);

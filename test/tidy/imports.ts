@@ -19,7 +19,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   webhooks: ["bus", "relay/append.ts"],
   "read-model": ["bus", "relay/snapshot.ts"],
   capacity: ["relay/append.ts"],
-  optimization: ["capacity/ranking.ts"],
+  performance: ["bus", "relay/snapshot.ts"],
+  optimization: ["capacity/ranking.ts", "capacity/policy.ts", "capacity/api.ts"],
   channels: ["capacity/api.ts"],
   orchestration: ["capacity", "optimization", "channels", "relay/append.ts", "relay/snapshot.ts"],
   reconciliation: [],
@@ -27,7 +28,18 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   check: ["orchestration", "bus", "relay", "channels/protocol.ts"],
   demo: ["examples/consumers", "check", "orchestration", "capacity", "channels", "cli"],
   certify: ["channels/protocol.ts", "channels/signature.ts", "channels/transport.ts"],
-  cli: ["bench", "certify", "check", "demo", "gateway", "capacity", "channels", "app.ts", "roles.ts"],
+  cli: [
+    "bench",
+    "test/chaos",
+    "certify",
+    "check",
+    "demo",
+    "gateway",
+    "capacity",
+    "channels",
+    "app.ts",
+    "roles.ts",
+  ],
 };
 
 export interface RuntimeImport {
