@@ -208,7 +208,7 @@ export const policyResults = component<PolicyResults>(
     from: instant("RFC 3339 UTC"),
     to: instant("RFC 3339 UTC"),
     limited: Type.Boolean({
-      description: "there were more orders in the range: these are of the newest 100,000",
+      description: "there were more orders in the range: these are of the newest 20,000",
     }),
     results: Type.Array(
       Type.Object({

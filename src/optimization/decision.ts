@@ -2,7 +2,7 @@ import type { Channel } from "../capacity/api.ts";
 import type { Candidate, Evaluation, Exclusion } from "../capacity/ranking.ts";
 
 /**
- * Why an order went where it went: numbers, stored with each attempt (about 400 bytes). The words are made when it is shown
+ * Why an order went where it went: numbers, stored with each attempt (360 bytes). The words are made when it is shown
  * (explain.ts).
  */
 export interface DecisionRecord {

@@ -68,39 +68,37 @@ export interface ResultRow {
   promiseMinutes: number;
 }
 
-// An order goes by the policy of its last attempt, or of the last routing when it has none. (100,000 orders: about 2 s)
+// An order goes by the policy of its last attempt, or of the last routing when it has none. Row by row, nothing is materialized: wide
+// rows would spill to disk. (20,000 orders: 73 µs of CPU each)
 const selectResults = statement(
   "policy_results",
-  `with looked as materialized (
-     select id, status, doc, state, saga, created_at, updated_at
-     from orders where id >= $1 and id < $2 order by id desc limit $3
-   ), decided as materialized (
-     select l.*, coalesce(a.policy, l.saga::json -> 'decision' ->> 'policy') as policy, coalesce(a.booked, false) as booked
-     from looked l left join lateral (
-       select (array_agg(decision::json ->> 'policy' order by made_at desc, attempt desc))[1] as policy,
-         bool_or(booking_ref is not null) as booked
-       from attempts where order_id = l.id
-     ) a on true
-   ), measured as (
-     select d.*, d.doc::json ->> 'currency' as currency, legs.*,
-       extract(epoch from legs.promised_start
-         - greatest(d.created_at, (d.doc::json -> 'delivery' -> 'window' ->> 'start')::timestamptz)) / 60 as minutes
-     from decided d cross join lateral (
-       select sum((leg ->> 'costMinor')::bigint) as cost, min((leg -> 'promised' ->> 'start')::timestamptz) as promised_start,
-         max((leg -> 'promised' ->> 'end')::timestamptz) as promised_end
-       from json_array_elements(d.state::json -> 'legs') leg
-     ) legs
-     where split_part(d.policy, '@', 1) = any ($4)
-   )
-   select policy, currency, count(*)::int as orders, (count(*) filter (where booked))::int as confirmed,
+  `select policy, currency, count(*)::int as orders, (count(*) filter (where booked))::int as confirmed,
      (count(*) filter (where status in ('failing', 'failed')))::int as failed,
      (count(*) filter (where status in ('cancelling', 'cancelled')))::int as cancelled,
      (count(*) filter (where status = 'delivered'))::int as delivered,
      (count(*) filter (where status = 'delivered' and updated_at <= promised_end))::int as "onTime",
      (count(*) filter (where status = 'undelivered'))::int as undelivered,
      coalesce(sum(cost), 0)::float8 as "costMinor", count(cost)::int as priced,
-     coalesce(sum(minutes), 0)::float8 as "promiseMinutes"
-   from measured group by policy, currency order by policy, currency`,
+     coalesce(sum(extract(epoch from promised_start
+       - greatest(created_at, (delivery -> 'window' ->> 'start')::timestamptz)) / 60), 0)::float8 as "promiseMinutes"
+   from (
+     select o.status, o.created_at, o.updated_at, doc.currency, doc.delivery, legs.*, coalesce(a.booked, false) as booked,
+       coalesce(a.policy, o.saga::json -> 'decision' ->> 'policy') as policy
+     from (select * from orders where id >= $1 and id < $2 order by id desc limit $3) o
+     left join lateral (
+       select (array_agg(decision::json ->> 'policy' order by made_at desc, attempt desc))[1] as policy,
+         bool_or(booking_ref is not null) as booked
+       from attempts where order_id = o.id
+     ) a on true
+     cross join lateral json_to_record(o.doc::json) as doc(currency text, delivery json)
+     cross join lateral (
+       select sum((leg ->> 'costMinor')::bigint) as cost, min((leg -> 'promised' ->> 'start')::timestamptz) as promised_start,
+         max((leg -> 'promised' ->> 'end')::timestamptz) as promised_end
+       from json_array_elements(o.state::json -> 'legs') leg
+     ) legs
+   ) d
+   where split_part(policy, '@', 1) = any ($4)
+   group by policy, currency order by policy, currency`,
 );
 
 const countOrders = statement(

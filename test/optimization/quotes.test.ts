@@ -38,11 +38,17 @@ const networks = fc
       health: fc.constantFrom("up" as const, "down" as const),
       free: fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 8 }),
       offHours: fc.integer({ min: -2, max: 2 }),
+      cutOffMinutes: fc.option(fc.integer({ min: 0, max: 180 }), { nil: undefined }),
+      perItemMinutes: fc.integer({ min: 0, max: 40 }),
     }),
     { maxLength: 4 },
   )
   .map((list): ChannelRoom[] =>
-    list.map(({ type, lat, health, free, offHours }, index) => ({
+    list.map(({ type, lat, health, free, offHours, cutOffMinutes, perItemMinutes }, index) => ({
+      rules: {
+        ...(cutOffMinutes === undefined ? {} : { cutOffMinutes }),
+        preparation: { baseMinutes: 10, perItemMinutes },
+      },
       channel: room(
         `chn_${index}`,
         { type, health, location: { lat, lng: 55.14 } },
