@@ -10,6 +10,7 @@ import { createPolicies } from "./optimization/policies.ts";
 import type { OrchestrationApi } from "./orchestration/api.ts";
 import { createOrchestration } from "./orchestration/orchestration.ts";
 import { createSealer } from "./orchestration/sealer.ts";
+import { createTrials } from "./orchestration/trials.ts";
 import { createAnalyst } from "./performance/analyst.ts";
 import { createPerformance, halfLivesOf, type Performance } from "./performance/performance.ts";
 import { type Clock, systemClock } from "./platform/clock.ts";
@@ -82,18 +83,17 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const deliverer = createDeliverer({ ...common, bus, holder, random, exclusive });
   const pokeRelay = () => relay.poke();
   const webhooks = createWebhooks({ ...common, bus, onChanged: deliverer.poke, onAppended: pokeRelay });
-  const capacity = createCapacity({ ...common, onCommitted: pokeRelay });
+  const capacity = createCapacity({
+    ...common,
+    onCommitted: pokeRelay,
+    slotDaysAhead: config.SLOT_DAYS_AHEAD,
+  });
   const policies = createPolicies(common);
   const performance = createPerformance({ ...common, capacity });
   const channels = overrides.channels ?? channelsOver(capacity, performance, common);
   const orchestration = createOrchestration({
-    ...common,
-    capacity,
-    policies,
-    channels,
+    ...{ ...common, capacity, policies, channels, random, exclusive },
     onAppended: (rows) => relay.poke(rows),
-    random,
-    exclusive,
   });
   const reconciliation = createReconciliationStore(database);
   const reconciler = reconcilerOver({ store: reconciliation, channels, orchestration }, capacity, common);
@@ -101,25 +101,17 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const feed = createEventFeed({ ...common, bus });
   const keys = createKeys({ database, clock, ids });
   const contexts = { orchestration, capacity, policies, readModel, performance, keys };
-  const api = { ...common, ...contexts, reconciliation, feed, webhooks };
+  const trials = createTrials({ ...common, policies, capacity });
+  const api = { ...common, ...contexts, trials, reconciliation, feed, webhooks };
   const gateway = createGateway(api);
 
+  const partitions = createPartitionKeeper({ database, clock, log });
   const all: Record<ServiceName, Service> = {
-    database: databaseService(database),
-    partitions: createPartitionKeeper({ database, clock, log }),
-    channels,
-    capacity,
-    policies,
-    relay,
-    webhooks: deliverer,
+    ...{ database: databaseService(database), partitions, channels, capacity, policies, performance, relay },
+    ...{ webhooks: deliverer, sealer: createSealer({ database, clock, log }), feed, orchestration },
     projector: createProjector({ ...common, bus }),
     analyst: createAnalyst({ ...common, bus, halfLives: halfLivesOf(config) }),
-    performance,
-    sealer: createSealer({ database, clock, log }),
-    feed,
-    orchestration,
-    reconciler,
-    gateway,
+    ...{ reconciler, gateway },
   };
   const services = servicesOf(config.roleSet).map((name) => all[name]);
   return {

@@ -66,6 +66,8 @@ export interface Channel {
   quality: number;
   /** From confirmation until the food can leave. */
   preparationMinutes: number;
+  /** Its orders also take of its stock, SKU by SKU (dark stores); absent: it is not counted. */
+  tracksStock?: boolean;
   /** Calls to the endpoint: how long to wait, and how many at once. */
   bookTimeoutMs: number;
   maxConcurrentCalls: number;
@@ -125,7 +127,24 @@ export interface KeptSlot {
   sellable: number;
 }
 
-/** What a slot's reservations are worth when its capacity is cut below them. */
+/** What a channel has of a SKU. */
+export interface StockItem {
+  sku: string;
+  /** On the shelf, what is reserved of it included. */
+  quantity: number;
+  /** Kept back. */
+  safety: number;
+  /** What may be sold: the quantity without the safety stock. */
+  sellable: number;
+  reserved: number;
+}
+
+/** Sets a quantity, or adds to it (or takes from it); the safety stock stays where it is not given. */
+export type StockChange =
+  | { sku: string; quantity: number; safety?: number }
+  | { sku: string; adjust: number; safety?: number };
+
+/** What reservations are worth when a slot's capacity, or a SKU's quantity, is cut below them. */
 export type WhenReserved = "refuse" | "keep";
 
 /** One channel as routing sees it: plain data, in memory, may be stale (a stale one costs a re-route). */
@@ -135,6 +154,15 @@ export interface ChannelRoom {
   slots: readonly SlotRoom[];
   /** Of its schedule; absent: it has none. */
   rules?: OrderRules;
+  /** Units that are free of each SKU that it carries; absent: it does not track its stock. */
+  stock?: { get(sku: string): number | undefined };
+}
+
+/** What is free of one SKU at a channel; less than none where it is overcommitted. */
+export interface StockNow {
+  channelId: string;
+  sku: string;
+  free: number;
 }
 
 /** Until when a channel takes orders, and how long it needs for them. */
@@ -217,6 +245,18 @@ export interface CapacityApi {
     options: { expectedVersion: number | null; whenReserved: WhenReserved },
     by: { actor: string; source: string | null },
   ): Promise<{ schedule: ScheduleView; kept: readonly KeptSlot[] }>;
+  /** By SKU. Throws `channel_not_found`. */
+  getStock(id: string, options: { afterSku: string | null; limit: number }): Promise<readonly StockItem[]>;
+  /**
+   * Changes what a channel has, all or nothing; with a key a repeat changes nothing. Returns these SKUs as they are then. Throws
+   * `channel_not_found`, `stock_refused`, `idempotency_key_reused`.
+   */
+  putStock(
+    id: string,
+    changes: readonly StockChange[],
+    options: { key: string | null; whenReserved: WhenReserved },
+    by: { actor: string; source: string | null },
+  ): Promise<readonly StockItem[]>;
   getCapacity(id: string, range: { fromMs: number; toMs: number }): Promise<readonly SlotView[]>;
   rankings(query: RankingQuery): Promise<readonly RankedChannel[]>;
   /** The network in memory, for routing. The array is stable between changes. */

@@ -15,6 +15,7 @@ import { evaluate } from "./ranking.ts";
 import { sellableOf } from "./schedule.ts";
 import { readRules, readSchedule } from "./schedule-store.ts";
 import { createSchedules } from "./schedules.ts";
+import { createStock } from "./stock.ts";
 import * as store from "./store.ts";
 import {
   type By,
@@ -49,6 +50,7 @@ export interface Capacity extends CapacityApi, Service {
   /** Channels as operations rate them; those of `network()` have the quality that `rateBy` says. */
   rated: Network["rated"];
   rateBy: Network["rateBy"];
+  noteStock: Network["noteStock"];
 }
 
 /** Channels, their slots and who has room: PostgreSQL is the truth, the network in memory what routing looks at. */
@@ -77,6 +79,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
     if (stopped || refreshMs === 0) return;
     forgetTimer = clock.after(refreshMs, () => {
       refresh()
+        .then(readOn)
         .catch((error: unknown) =>
           log.warn({ error }, "the network could not be read anew; routing goes on with what it has"),
         )
@@ -84,12 +87,14 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
     });
   }
 
+  const { readAll, readOn, ...stock } = createStock(shared);
   const { name: _own, start, stop, ...schedules } = createSchedules({ ...shared, daysAhead: slotDaysAhead });
   return {
     name: "capacity",
     async start() {
       stopped = false;
       await refresh();
+      await readAll();
       await announcer.start();
       await start();
       refreshLater();
@@ -101,6 +106,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
       await announcer.stop();
     },
     ...schedules,
+    ...stock,
     ...channelChanges(shared),
     listChannels: ({ afterId, limit }) => store.listChannels(database, afterId ?? "", limit),
     getChannel: (id) => store.readChannel(database, id),
@@ -115,6 +121,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
     noteSlots: network.noteSlots,
     rated: network.rated,
     rateBy: network.rateBy,
+    noteStock: network.noteStock,
   };
 }
 

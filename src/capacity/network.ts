@@ -1,4 +1,4 @@
-import type { Channel, ChannelRoom, OrderRules, SlotRoom } from "./api.ts";
+import type { Channel, ChannelRoom, OrderRules, SlotRoom, StockNow } from "./api.ts";
 import type { SlotRow } from "./store.ts";
 
 /** The network in memory: what routing looks at. Fed by commits (exact) and by a periodic refresh (other processes). */
@@ -18,6 +18,8 @@ export interface Network {
   replaceChannel(channel: Channel, slots: readonly SlotRow[], rules: OrderRules | undefined): void;
   /** What a commit said about the slots that it touched. */
   noteSlots(slots: readonly { slotId: string; reserved: number; sellable: number }[]): void;
+  /** The same of stock, from commits, changes and the periodic reading. */
+  noteStock(stock: readonly StockNow[]): void;
 }
 
 interface Room extends ChannelRoom {
@@ -35,6 +37,13 @@ export function createNetwork(onTaken: (channelId: string) => void): Network {
   let byChannel = new Map<string, Room>();
   let bySlot = new Map<string, { slot: SlotRoom; channelId: string }>();
   let quality = (rated: Channel): number => rated.quality;
+  // Outlives the rooms: it is read in parts, and told of row by row.
+  const stockOf = new Map<string, Map<string, number>>();
+  const shelfOf = (channelId: string) => {
+    const shelf = stockOf.get(channelId) ?? new Map<string, number>();
+    stockOf.set(channelId, shelf);
+    return shelf;
+  };
 
   const index = (next: Room[]) => {
     rooms = next.toSorted((a, b) => (a.channel.id < b.channel.id ? -1 : 1));
@@ -54,6 +63,7 @@ export function createNetwork(onTaken: (channelId: string) => void): Network {
     rated,
     slots: slots.map(toSlotRoom),
     ...(rules ? { rules } : {}),
+    ...(rated.tracksStock ? { stock: shelfOf(rated.id) } : {}),
   });
 
   return {
@@ -81,6 +91,9 @@ export function createNetwork(onTaken: (channelId: string) => void): Network {
         known.slot.sellable = sellable;
         onTaken(known.channelId);
       }
+    },
+    noteStock(stock) {
+      for (const { channelId, sku, free } of stock) shelfOf(channelId).set(sku, free);
     },
   };
 }

@@ -81,6 +81,12 @@ function addLoadBenches(add: Add, positive: Wiring["positive"]): void {
     async () => (await import("../../bench/gateway.ts")).benchGateway,
   );
   add(
+    "quotes",
+    "quotes a second, and what routing costs an order",
+    8,
+    async () => (await import("../../bench/quotes.ts")).benchQuotes,
+  );
+  add(
     "reads",
     "orders by id, alone and beside writes",
     10,

@@ -69,6 +69,11 @@ const channelFields = {
     }),
   ),
   costModel,
+  tracksStock: Type.Optional(
+    Type.Boolean({
+      description: "its orders also take of its stock (PUT …/stock); absent: it is not counted",
+    }),
+  ),
   cancellation: Type.Optional(
     strict(cancellationFields, {
       description: "until when a confirmed order can be cancelled; absent: until it is prepared, for nothing",
@@ -151,6 +156,7 @@ export const channelShape = Type.Object({
     perKmMinor: Type.Integer(),
     perUnitMinor: Type.Integer(),
   }),
+  tracksStock: Type.Optional(Type.Boolean()),
   cancellation: Type.Optional(Type.Object(cancellationFields)),
   quality: Type.Number(),
   preparationMinutes: Type.Number(),

@@ -4,7 +4,9 @@ import type { Wish } from "../capacity/ranking.ts";
 import type { ChannelAdapter } from "../channels/api.ts";
 import { kitchenBookingRef } from "../channels/kitchen.ts";
 import type { PoliciesApi } from "../optimization/api.ts";
+import { type Quote, quote } from "../optimization/quote.ts";
 import { type Routed, type RoutingMethod, route } from "../optimization/route.ts";
+import type { QuoteRequest } from "./api.ts";
 import { attemptKey, type Carried, unitsOf } from "./carried.ts";
 import type { RoutedFor } from "./decide.ts";
 import type { OrderDoc } from "./order.ts";
@@ -48,9 +50,10 @@ export function ownRoom(
   const own = attempts.filter(({ held }) => held);
   return network
     .filter(({ channel }) => own.some(({ channelId }) => channelId === channel.id))
-    .map(({ channel, slots }) => ({
-      channel,
-      slots: slots.map((slot) => {
+    .map((room) => ({
+      ...room,
+      ...(room.stock ? { stock: withOwn(room.stock, own) } : {}),
+      slots: room.slots.map((slot) => {
         const freed = own
           .filter(({ slotId }) => slotId === slot.id)
           .reduce((sum, { units }) => sum + units, 0);
@@ -58,6 +61,18 @@ export function ownRoom(
       }),
     }));
 }
+
+/** Stock as if what these attempts have of it were free. */
+const withOwn = (
+  stock: NonNullable<ChannelRoom["stock"]>,
+  own: Carried["attempts"],
+): NonNullable<ChannelRoom["stock"]> => ({
+  get(sku) {
+    const free = stock.get(sku);
+    const lines = own.flatMap((attempt) => attempt.stock ?? []).filter((line) => line.sku === sku);
+    return free === undefined ? undefined : lines.reduce((sum, { quantity }) => sum + quantity, free);
+  },
+});
 
 const passedOver = (order: Routable, nowMs: number): string[] =>
   (order.saga.avoiding ?? []).filter((one) => one.untilMs > nowMs).map((one) => one.channelId);
@@ -70,11 +85,11 @@ function toWish(order: Routable, nowMs: number, policyFor: PoliciesApi["policyFo
   };
 }
 
+/** The part of an order that routing looks at. */
+export type Asked = Pick<OrderDoc, "items" | "delivery" | "routing" | "currency" | "priority" | "metadata">;
+
 /** What an order asks of routing. */
-function wishOf(
-  doc: Pick<OrderDoc, "items" | "delivery" | "routing" | "currency" | "priority" | "metadata">,
-  policy: RoutingPolicy,
-): Wish {
+export function wishOf(doc: Asked, policy: RoutingPolicy): Wish {
   const { delivery, routing, currency } = doc;
   return {
     location: delivery.location,
@@ -90,6 +105,17 @@ function wishOf(
     facts: doc,
   };
 }
+
+/** What each request would get now, in input order. */
+export const quoteAll = (
+  requests: readonly QuoteRequest[],
+  network: readonly ChannelRoom[],
+  nowMs: number,
+  policyFor: PoliciesApi["policyFor"] = () => defaultPolicy,
+): readonly Quote[] =>
+  requests.map(({ asked, ...who }) =>
+    quote(wishOf(asked, policyFor({ ...who, orderId: null })), network, nowMs),
+  );
 
 function toRoutedFor(
   order: Routable,
