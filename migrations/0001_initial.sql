@@ -346,6 +346,21 @@ create index order_views_by_customer on order_views (customer_id, id);
 create index order_views_by_channel on order_views (channel_id, id);
 create index order_views_open on order_views (status, id) where status not in ('delivered');
 
+-- What consumers were told last of each channel and slot: announcer-store.ts compares it with what is.
+create table channels_told (
+  channel_id text collate "C" primary key references channels (id),
+  health text not null default 'up',     -- or paused
+  sequence bigint not null default 0,    -- of its capacity.updated events
+  told_at timestamptz not null default '-infinity'
+) with (fillfactor = 50);
+
+create table slots_told (
+  slot_id text collate "C" primary key references slots (id),
+  capacity int not null,
+  sellable int not null,
+  reserved int not null
+) with (fillfactor = 50);
+
 -- What each channel did, as sums that forget (src/performance/decay.ts). Each column has one kind of writer.
 create table channel_performance (
   channel_id text collate "C" primary key,

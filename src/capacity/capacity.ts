@@ -6,7 +6,7 @@ import type { Ids } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Service } from "../platform/service.ts";
-import type { PackedEvent } from "../relay/api.ts";
+import { createAnnouncer } from "./announcer.ts";
 import type { CapacityApi, Channel, RankedChannel, RankingQuery } from "./api.ts";
 import { afterChange, withCircuit, withSigns } from "./circuits.ts";
 import { createNetwork, type Network } from "./network.ts";
@@ -56,8 +56,9 @@ export interface Capacity extends CapacityApi, Service {
 /** Channels, their slots and who has room: PostgreSQL is the truth, the network in memory what routing looks at. */
 export function createCapacity(dependencies: CapacityDependencies): Capacity {
   const { database, clock, log, refreshMs = 5_000, slotDaysAhead = 14 } = dependencies;
-  const network = createNetwork();
-  const shared = { ...dependencies, network };
+  const announcer = createAnnouncer(dependencies);
+  const network = createNetwork(announcer.note);
+  const shared = { ...dependencies, network, announce: announcer.note };
   let forgetTimer: () => void = () => undefined;
   let stopped = false;
 
@@ -94,6 +95,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
       stopped = false;
       await refresh();
       await readAll();
+      await announcer.start();
       await start();
       refreshLater();
     },
@@ -101,6 +103,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
       stopped = true;
       forgetTimer();
       await stop();
+      await announcer.stop();
     },
     ...schedules,
     ...stock,
@@ -147,7 +150,7 @@ function channelChanges(dependencies: ChangeDependencies): Changes {
       const secret = `whsec_${randomBytes(24).toString("base64")}`;
       await database.transaction(async (tx) => {
         await store.insertChannel(tx, channel, secret);
-        await tell(tx, channel, null, { what: "channel created" }, by);
+        await tell(tx, channel, { what: "channel created" }, by);
       });
       await remember(channel, dependencies);
       return { channel, secret };
@@ -164,13 +167,7 @@ function channelChanges(dependencies: ChangeDependencies): Changes {
         }
         const after = afterChange({ ...before, ...patch }, patch.health);
         const channel = await nextVersion(tx, after, clock.nowMs());
-        await tell(
-          tx,
-          channel,
-          healthEvent(before, channel),
-          { what: "channel changed", fields: Object.keys(patch) },
-          by,
-        );
+        await tell(tx, channel, { what: "channel changed", fields: Object.keys(patch) }, by);
         return channel;
       });
       await remember(changed, dependencies);
@@ -207,13 +204,7 @@ function channelChanges(dependencies: ChangeDependencies): Changes {
         await store.writeSlots(tx, id, wanted);
         const channel = await nextVersion(tx, before, clock.nowMs());
         const views = (await store.readSlots(tx, id, fromMs, toMs)).map(store.toView);
-        await tell(
-          tx,
-          channel,
-          { type: "capacity.updated", data: { slots: views } },
-          { what: "capacity set", slots },
-          by,
-        );
+        await tell(tx, channel, { what: "capacity set", slots }, by);
         return { channel, views };
       });
       await remember(channel, dependencies);
@@ -230,7 +221,7 @@ type Become = (before: Channel, at: string) => Channel | null;
 async function noteHealth(
   id: string,
   become: Become,
-  entryOf: (after: Channel) => { what: string; detail?: string },
+  entryOf: (after: Channel) => object,
   by: By,
   dependencies: ChangeDependencies,
 ): Promise<void> {
@@ -240,8 +231,7 @@ async function noteHealth(
     const after = before && become(before, new Date(clock.nowMs()).toISOString());
     if (!after) return null;
     const channel = await nextVersion(tx, after, clock.nowMs());
-    const entry = entryOf(channel);
-    await tell(tx, channel, healthEvent(before, channel, entry.detail), entry, by);
+    await tell(tx, channel, entryOf(channel), by);
     return channel;
   });
   if (changed) await remember(changed, dependencies);
@@ -282,18 +272,6 @@ function refuseBadSlots(wanted: readonly store.SlotToWrite[], present: readonly 
       );
     }
   });
-}
-
-/** Pausing and resuming change what a channel is good for, as its health does: one event type tells of both. */
-function healthEvent(
-  before: Channel,
-  after: Channel,
-  reason?: string,
-): Pick<PackedEvent, "type" | "data"> | null {
-  const was = before.status === "paused" ? "paused" : before.health;
-  const is = after.status === "paused" ? "paused" : after.health;
-  if (was === is) return null;
-  return { type: "channel.health_changed", data: { from: was, to: is, ...(reason ? { reason } : {}) } };
 }
 
 /** Best first: one unit, somewhere in the slot that holds the instant asked for. */
