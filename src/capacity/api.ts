@@ -1,3 +1,5 @@
+import type { Schedule } from "./schedule.ts";
+
 export const channelTypes = [
   "internal_kitchen",
   "dark_store",
@@ -37,6 +39,14 @@ export interface OpenCircuit {
   detail: string;
 }
 
+/** What was measured of late and speaks against its health. */
+export interface HealthSign {
+  sign: "errors" | "lateness";
+  /** RFC 3339. */
+  since: string;
+  detail: string;
+}
+
 /** The channel as the API shows it. */
 export interface Channel {
   id: string;
@@ -63,6 +73,10 @@ export interface Channel {
   health: "up" | "degraded" | "down";
   /** Absent when none is open. */
   openCircuits?: readonly OpenCircuit[];
+  /** Absent when there is none. */
+  healthSigns?: readonly HealthSign[];
+  /** An operator has set its health otherwise than circuits and signs say: it stays so. */
+  healthSet?: true;
   version: number;
   createdAt: string;
   updatedAt: string;
@@ -70,7 +84,15 @@ export interface Channel {
 
 export type NewChannel = Omit<
   Channel,
-  "id" | "status" | "health" | "openCircuits" | "version" | "createdAt" | "updatedAt"
+  | "id"
+  | "status"
+  | "health"
+  | "openCircuits"
+  | "healthSigns"
+  | "healthSet"
+  | "version"
+  | "createdAt"
+  | "updatedAt"
 >;
 
 /** Capacity of a channel in a time window; units are meals (the sum of an order's item quantities). */
@@ -82,15 +104,41 @@ export interface Slot {
 
 export interface SlotView extends Slot {
   id: string;
+  /** What may be sold: the capacity with the schedule's overbooking margin and without its safety stock. */
+  sellable: number;
   reserved: number;
 }
+
+export interface ScheduleView extends Schedule {
+  version: number;
+  updatedAt: string;
+  /** The last local day that has its slots. */
+  madeUntil: string;
+}
+
+/** A slot in which more is reserved than may be sold now: what is reserved stays, nothing more is sold. */
+export interface KeptSlot {
+  id: string;
+  start: string;
+  end: string;
+  reserved: number;
+  sellable: number;
+}
+
+/** What a slot's reservations are worth when its capacity is cut below them. */
+export type WhenReserved = "refuse" | "keep";
 
 /** One channel as routing sees it: plain data, in memory, may be stale (a stale one costs a re-route). */
 export interface ChannelRoom {
   channel: Channel;
   /** By start. */
   slots: readonly SlotRoom[];
+  /** Of its schedule; absent: it has none. */
+  rules?: OrderRules;
 }
+
+/** Until when a channel takes orders, and how long it needs for them. */
+export type OrderRules = Pick<Schedule, "cutOffMinutes" | "preparation">;
 
 export interface SlotRoom {
   id: string;
@@ -142,6 +190,12 @@ export interface CapacityApi {
     detail: string | null,
     by: { actor: string; source: string | null },
   ): Promise<void>;
+  /** What `judge` says of the channel as it is now speaks against its health (until it says otherwise). */
+  noteSigns(
+    id: string,
+    judge: (channel: Channel) => readonly Pick<HealthSign, "sign" | "detail">[],
+    by: { actor: string; source: string | null },
+  ): Promise<void>;
   /**
    * Sets the capacity of these slots (made when new; others stay). Throws `capacity_below_reserved`, naming the slot,
    * `slots_overlap`, `channel_not_found`; then nothing is changed.
@@ -151,6 +205,18 @@ export interface CapacityApi {
     slots: readonly Slot[],
     by: { actor: string; source: string | null },
   ): Promise<readonly SlotView[]>;
+  /** Null: the channel has none. Throws `channel_not_found`. */
+  getSchedule(id: string): Promise<ScheduleView | null>;
+  /**
+   * Sets the schedule and makes its slots. `expectedVersion` null: whatever it is; 0: there is none yet. The same again changes nothing. Throws
+   * `validation_failed`, `channel_not_found`, `version_conflict` and, unless what is reserved is to be kept, `capacity_below_reserved`.
+   */
+  putSchedule(
+    id: string,
+    schedule: Schedule,
+    options: { expectedVersion: number | null; whenReserved: WhenReserved },
+    by: { actor: string; source: string | null },
+  ): Promise<{ schedule: ScheduleView; kept: readonly KeptSlot[] }>;
   getCapacity(id: string, range: { fromMs: number; toMs: number }): Promise<readonly SlotView[]>;
   rankings(query: RankingQuery): Promise<readonly RankedChannel[]>;
   /** The network in memory, for routing. The array is stable between changes. */

@@ -23,11 +23,11 @@ export const capacityRules: readonly WholeRule[] = [
      limit 1000`,
   ),
   wholeRule(
-    { invariant: "I2", name: "a slot's allotments add up to its capacity", of: "slots" },
+    { invariant: "I2", name: "a slot's allotments add up to its capacity with its margin", of: "slots" },
     "select count(*) as count from slots",
-    `select s.id as subject, format('capacity %s, allotments %s', s.capacity, coalesce(a.sellable, 0)) as what
+    `select s.id as subject, format('capacity %s with margin %s, allotments %s', s.capacity, s.margin, coalesce(a.sellable, 0)) as what
      from slots s left join (select slot_id, sum(sellable) as sellable from allotments group by slot_id) a on a.slot_id = s.id
-     where s.capacity <> coalesce(a.sellable, 0)
+     where s.capacity + s.margin <> coalesce(a.sellable, 0)
      limit 1000`,
   ),
 ];

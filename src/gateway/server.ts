@@ -22,16 +22,26 @@ import { createRateLimiter } from "./rate-limit.ts";
 import { callbackRoutes } from "./routes-callbacks.ts";
 import { changeRoutes } from "./routes-change.ts";
 import { channelRoutes } from "./routes-channels.ts";
+import { complaintRoutes } from "./routes-complaints.ts";
 import { deadLetterRoutes } from "./routes-dead-letters.ts";
 import { differenceRoutes } from "./routes-differences.ts";
 import { healthRoutes } from "./routes-health.ts";
 import { operateRoutes } from "./routes-operate.ts";
 import { orderReadRoutes } from "./routes-order-reads.ts";
 import { orderRoutes } from "./routes-orders.ts";
+import { performanceRoutes } from "./routes-performance.ts";
+import { quoteRoutes } from "./routes-quotes.ts";
+import { routingRoutes } from "./routes-routing.ts";
+import { scheduleRoutes } from "./routes-schedules.ts";
 import { webhookRoutes } from "./routes-webhooks.ts";
 import * as shared from "./schemas.ts";
 import * as channelSchemas from "./schemas-channels.ts";
+import * as complaintSchemas from "./schemas-complaints.ts";
 import * as orderSchemas from "./schemas-orders.ts";
+import * as performanceSchemas from "./schemas-performance.ts";
+import * as quoteSchemas from "./schemas-quotes.ts";
+import * as routingSchemas from "./schemas-routing.ts";
+import * as scheduleSchemas from "./schemas-schedules.ts";
 import * as webhookSchemas from "./schemas-webhooks.ts";
 import { streamRoutes } from "./streams.ts";
 import { createValidation } from "./validation.ts";
@@ -49,7 +59,10 @@ const drainSweepMs = 20;
 /** Requests under way at most (streams have a limit of their own); beyond it 503 at once, before a key or a body is looked at. */
 const maxRequestsUnderWay = 10_000;
 
-const components: readonly TSchema[] = [shared, orderSchemas, channelSchemas, webhookSchemas]
+const components: readonly TSchema[] = [
+  ...[shared, orderSchemas, channelSchemas, scheduleSchemas, routingSchemas, quoteSchemas, webhookSchemas],
+  ...[performanceSchemas, complaintSchemas],
+]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
     (value): value is shared.Component<unknown> =>
@@ -153,7 +166,8 @@ async function buildApp(
   for (const schema of components) app.addSchema(schema);
   for (const add of [
     ...[orderRoutes, orderReadRoutes, changeRoutes, operateRoutes, differenceRoutes, streamRoutes],
-    ...[channelRoutes, callbackRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
+    ...[channelRoutes, scheduleRoutes, performanceRoutes, routingRoutes, callbackRoutes, complaintRoutes],
+    ...[quoteRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
   ])
     add(app, world);
   openApiRoute(app);

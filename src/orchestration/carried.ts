@@ -1,5 +1,5 @@
+import type { DecisionRecord } from "../optimization/decision.ts";
 import type { PackedEvent } from "../relay/api.ts";
-import type { DecisionView } from "./api.ts";
 import type { Leg, OrderDoc, OrderState, PersonalData, Reason } from "./order.ts";
 import type { OrderStatus } from "./order-state.ts";
 
@@ -23,7 +23,7 @@ export interface SagaMemory {
   /** Digests of the newest keys of operators' actions: a repeat changes nothing. */
   acts?: readonly string[];
   /** The last routing that found nobody; a successful one is kept with its attempt. */
-  decision?: DecisionView;
+  decision?: DecisionRecord;
 }
 
 /** Where an order moves, and what it is then. (New personal data waits beside the old: it is in no saga.) */
@@ -58,6 +58,8 @@ export interface Carried {
   personal: PersonalData | null;
   /** Personal data as it is once the move that is under way succeeds. */
   nextPersonal?: PersonalData;
+  /** What was said in its complaints, by their ids: kept with the personal data. */
+  complaintTexts?: Readonly<Record<string, string>>;
   state: OrderState;
   saga: SagaMemory;
   /** As it was read; null: none, or not read since its last change. */
@@ -88,6 +90,8 @@ export interface JournalEntry {
   channel?: string;
   reason?: Reason;
   reportedAt?: string;
+  /** The kind of a complaint. */
+  complaint?: string;
   /** What changed where the status stayed. */
   updated?: readonly string[];
   /** Why an operator did it, in their words: in the audit trail only. */
@@ -104,7 +108,7 @@ export interface Take {
   /** `adjust`: units (also less) for an attempt that is there. */
   booking: "holding" | "held" | "pending" | "booked" | "adjust";
   bookingRef: string | null;
-  decision: DecisionView;
+  decision: DecisionRecord;
 }
 
 export interface AttemptChange {
@@ -127,6 +131,7 @@ export interface Decision {
   doc?: OrderDoc;
   personal?: PersonalData | null;
   nextPersonal?: PersonalData;
+  complaintTexts?: Readonly<Record<string, string>>;
 }
 
 /** Of a decision that wants no units and touches no attempt. */
@@ -199,7 +204,12 @@ export function afterDecision(order: Carried, decision: Decision, granted: boole
     deadlineMs: null,
   };
   if (became.saga.move === undefined) delete after.nextPersonal;
-  return decision.nextPersonal ? { ...after, nextPersonal: decision.nextPersonal } : after;
+  const { nextPersonal, complaintTexts } = decision;
+  return {
+    ...after,
+    ...(nextPersonal ? { nextPersonal } : {}),
+    ...(complaintTexts ? { complaintTexts } : {}),
+  };
 }
 
 function addTake(attempts: AttemptRecord[], { booking, ...take }: Take): void {

@@ -226,9 +226,10 @@ export const selectContacts = statement(
 
 export const selectDecisions = statement(
   "decisions_select",
-  `select o.id, coalesce(
-     (select a.decision::json from attempts a where a.order_id = o.id order by a.made_at desc, a.attempt desc limit 1),
-     o.saga::json -> 'decision') as decision
+  `select o.id, o.saga::json -> 'decision' as last, coalesce((
+     select json_agg(json_build_object('leg', a.leg, 'attempt', a.attempt, 'at', a.made_at, 'channelId', a.channel_id,
+       'booking', a.booking, 'decision', a.decision::json) order by a.made_at desc, a.attempt desc)
+     from attempts a where a.order_id = o.id), '[]') as attempts
    from orders o where o.id = any ($1)`,
 );
 

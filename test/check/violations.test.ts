@@ -287,7 +287,7 @@ test("the check finds slots whose sums are wrong", async () => {
   );
   assert.deepEqual(
     slots.map(({ violations }) => violations[0]!.what.replaceAll(/\d+/g, "N")),
-    ["N reserved, N held", "capacity N, allotments N"],
+    ["N reserved, N held", "capacity N with margin N, allotments N"],
   );
   assert.ok(lines.some((line) => line.startsWith(`           ${slotId}: `)));
   assert.match(lines.at(-1)!, /^WRONG: \d+ of \d+ rules broken, 50 orders/);

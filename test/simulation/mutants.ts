@@ -1,11 +1,4 @@
-/** One planted bug: a place in the shipped source and what stands there instead. */
-export interface Mutant {
-  name: string;
-  file: string;
-  /** Occurs in the file exactly once. */
-  find: string;
-  replace: string;
-}
+import type { Mutant } from "../support/plant.ts";
 
 /** Bugs of the kind that an orchestrator dies of. No test was written for any of them: the invariants have to find them. */
 export const mutants: readonly Mutant[] = [
