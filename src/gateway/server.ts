@@ -200,10 +200,14 @@ function createHttp({ log, validation, stopping }: GatewayWorld): App {
     else parse(request, body, done);
   });
   acceptCsv(app);
-  app.addHook("onRequest", (_request, reply, done) => {
+  app.addHook("onRequest", (_request, _reply, done) => {
     if (!stopping.aborted) return done();
-    reply.header("connection", "close");
     done(new UoopError("unavailable", "The process is stopping; another one answers."));
+  });
+  // Also what was under way already is the last on its connection: one that then lay idle would be closed, perhaps under a request.
+  app.addHook("onSend", (_request, reply, payload, done) => {
+    if (stopping.aborted) reply.header("connection", "close");
+    done(null, payload);
   });
   return app;
 }
