@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { BenchOptions, BenchReport } from "../../bench/bench.ts";
+import type { RoutingOptions } from "../../bench/routing.ts";
 import type { SoakOptions } from "../../bench/soak.ts";
 import type { StoredOptions } from "../../bench/stored.ts";
 
@@ -105,6 +106,14 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
     10,
     async () => (await import("../../bench/stored.ts")).benchStored,
   ).option("--millions <number>", "orders that are stored, in millions (default 5)", positive);
+  add<RoutingOptions>(
+    "routing",
+    "orders to channels: distance from the bound by deadline, as a stream, and by OR-Tools",
+    1,
+    async () => (await import("../../bench/routing.ts")).benchRouting,
+  )
+    .option("--files <paths...>", "instances in the format of `uoop solve channels`, instead of its own")
+    .option("--python <path>", "the Python that OR-Tools is looked for in (default: python3)");
 }
 
 async function runBench<Extra extends object>(

@@ -5,8 +5,10 @@ import { type AssignTask, sharedNow } from "./worker.ts";
 
 export interface PoolOptions {
   threads: number;
-  /** A worker that is this late after the deadline hangs: it is ended and replaced. */
+  /** An answer that is this late after the deadline is not waited for. */
   graceMs?: number;
+  /** A worker that is this late hangs: it is ended and replaced. (Longer, for a new one on a busy machine is late too.) */
+  hangMs?: number;
   /** A worker that needs more is ended by V8 and replaced. */
   maxHeapMegabytes?: number;
   /** Solves that wait for a thread; more are answered by greedy at once. */
@@ -26,11 +28,14 @@ export interface SolverPool {
   stop(): Promise<void>;
 }
 
-const warmUpMs = 1_000;
+/** Far off: a thread takes seconds to start on a busy machine. */
+const warmUpMs = 60_000;
+const warmUpRounds = 20;
 
 export function createSolverPool({
   threads,
   graceMs = 250,
+  hangMs = 5_000,
   maxHeapMegabytes = 1_024,
   maxWaiting = 16,
   failed = () => undefined,
@@ -46,22 +51,31 @@ export function createSolverPool({
   pool.on("error", () => undefined); // of a worker between two solves; the pool has replaced it
 
   let underWay = 0;
-  const assign: SolverPool["assign"] = async (problem, { deadlineMs, ...settings }) => {
-    const task: AssignTask = { ...settings, problem: copyOf(problem), endsAt: sharedNow() + deadlineMs };
+  const run = async (task: AssignTask, deadlineMs: number): Promise<PricedSolution> => {
+    if (underWay >= threads + maxWaiting) throw new Error(`${maxWaiting} solves wait for a thread already.`);
     const { cost, use, capacity } = task.problem;
-    const late = new AbortController(); // aborting ends the worker's thread, even one in an endless loop
-    const timer = setTimeout(() => late.abort(), deadlineMs + graceMs);
+    const hangs = new AbortController(); // aborting ends the worker's thread, even one in an endless loop
+    const timer = setTimeout(() => hangs.abort(), deadlineMs + hangMs);
+    const transferList = [cost.buffer, use.buffer, capacity.buffer] as ArrayBuffer[];
     underWay += 1;
     try {
-      if (underWay > threads + maxWaiting) throw new Error(`${maxWaiting} solves wait for a thread already.`);
-      const transferList = [cost.buffer, use.buffer, capacity.buffer] as ArrayBuffer[];
-      return (await pool.run(task, { name: "assign", signal: late.signal, transferList })) as PricedSolution;
+      return (await pool.run(task, { name: "assign", signal: hangs.signal, transferList })) as PricedSolution;
+    } finally {
+      clearTimeout(timer);
+      underWay -= 1;
+    }
+  };
+  const assign: SolverPool["assign"] = async (problem, { deadlineMs, ...settings }) => {
+    const task: AssignTask = { ...settings, problem: copyOf(problem), endsAt: sharedNow() + deadlineMs };
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => late.reject(new Error("The solver is late.")), deadlineMs + graceMs);
+    try {
+      return await Promise.race([run(task, deadlineMs), late.promise]);
     } catch (error) {
       failed(error as Error);
       return solveAssignment(problem, { deadlineMs: 0, now: sharedNow });
     } finally {
       clearTimeout(timer);
-      underWay -= 1;
     }
   };
   return {
@@ -69,7 +83,9 @@ export function createSolverPool({
     async start() {
       const problem = warmUpProblem();
       await Promise.all(
-        Array.from({ length: threads }, () => assign(problem, { deadlineMs: warmUpMs, maxRounds: 20 })),
+        Array.from({ length: threads }, () =>
+          assign(problem, { deadlineMs: warmUpMs, maxRounds: warmUpRounds }),
+        ),
       );
     },
     stop: () => pool.destroy(),

@@ -10,7 +10,8 @@ const workerFile = new URL("./bad-worker.ts", import.meta.url);
 const failures: Error[] = [];
 const pool = createSolverPool({
   threads: 1,
-  graceMs: 500,
+  graceMs: 0,
+  hangMs: 100,
   maxHeapMegabytes: 64,
   maxWaiting: 2,
   failed: (error) => failures.push(error),
