@@ -68,7 +68,8 @@ function cellsOf({ resources, tightest, grain }: Model, { room }: Node, agent: n
 function priced({ resources, use, tightest }: Model, { price }: Node, pair: number, agent: number): number {
   let sum = 0;
   for (let resource = 0; resource < resources; resource += 1)
-    if (resource !== tightest[agent]) sum += use[pair * resources + resource]! * price[agent * resources + resource]!;
+    if (resource !== tightest[agent])
+      sum += use[pair * resources + resource]! * price[agent * resources + resource]!;
   return sum;
 }
 
@@ -98,7 +99,8 @@ export function relax(model: Model, node: Node, relaxation: Relaxation): number 
         bound -= node.price[at]! * node.room[at]!;
         excess[at] = -node.room[at]!;
         for (let k = 0; k < sack.count; k += 1)
-          if (sack.taken[k]) excess[at]! += model.use[(sack.item[k]! * agents + agent) * resources + resource]!;
+          if (sack.taken[k])
+            excess[at]! += model.use[(sack.item[k]! * agents + agent) * resources + resource]!;
       }
     }
   }
@@ -111,19 +113,19 @@ export function isWhole({ open, openCount }: Node, { times }: Relaxation): boole
   return true;
 }
 
-export interface AscentOptions {
+export interface Ascent {
   steps: number;
   /** Relative step length (Held, Wolfe, Crowder 1974), halved after `patience` steps without progress. */
   length: number;
   patience: number;
   /** Where the bound may get to: the best objective known. */
-  target: number;
-  /** Called after each relaxation, with its bound and the best one; true: enough. */
-  seen(bound: number, best: number): boolean;
+  target(): number;
+  /** Called after each relaxation with the best bound. */
+  isEnough(best: number): boolean;
 }
 
 /** Subgradient ascent with deflection (Camerini, Fratta, Maffioli 1975). Leaves the node the best multipliers; returns their bound. */
-export function ascend(model: Model, node: Node, relaxation: Relaxation, options: AscentOptions): number {
+export function ascend(model: Model, node: Node, relaxation: Relaxation, options: Ascent): number {
   const { bestWorth, bestPrice, direction } = relaxation;
   let best = Number.NEGATIVE_INFINITY;
   let { length } = options;
@@ -137,7 +139,7 @@ export function ascend(model: Model, node: Node, relaxation: Relaxation, options
       bestWorth.set(node.worth);
       bestPrice.set(node.price);
     } else since += 1;
-    if (options.seen(bound, best)) break;
+    if (options.isEnough(best)) break;
     if (since >= options.patience) {
       length /= 2;
       since = 0;
@@ -149,7 +151,7 @@ export function ascend(model: Model, node: Node, relaxation: Relaxation, options
     }
     const norm = deflect(model, node, relaxation);
     if (norm === 0) break;
-    const target = Math.max(options.target, bound + model.step);
+    const target = Math.max(options.target(), bound + model.step);
     move(model, node, relaxation, (length * (target - bound)) / norm);
   }
   node.worth.set(bestWorth);
@@ -192,7 +194,12 @@ function deflect(model: Model, node: Node, { times, excess, direction }: Relaxat
   return norm;
 }
 
-function move({ jobs, agents, resources, tightest, capacity }: Model, node: Node, { direction }: Relaxation, length: number): void {
+function move(
+  { jobs, agents, resources, tightest, capacity }: Model,
+  node: Node,
+  { direction }: Relaxation,
+  length: number,
+): void {
   for (let at = 0; at < node.openCount; at += 1) {
     const job = node.open[at]!;
     node.worth[job] = Math.round((node.worth[job]! + length * direction[job]!) * worthGrain) / worthGrain;
@@ -253,7 +260,8 @@ function measureLosses(model: Model, node: Node, relaxation: Relaxation, agent: 
     const pair = node.open[at]! * agents + agent;
     lossOut[pair] = 0;
     if (!node.alive[pair]) continue;
-    const profit = node.worth[node.open[at]!]! - cost[pair]! - (resources > 1 ? priced(model, node, pair, agent) : 0);
+    const profit =
+      node.worth[node.open[at]!]! - cost[pair]! - (resources > 1 ? priced(model, node, pair, agent) : 0);
     if (profit <= 0) bounds[pair] = value - profit - sack.best[cells - weight[pair]!]!;
   }
   for (let k = 0; k < sack.count; k += 1) {

@@ -2,48 +2,94 @@ import type { Model } from "./model.ts";
 import type { Random } from "./random.ts";
 
 /** Where a search is: an assignment that may overload agents, at a price. */
-export interface Position {
+interface Position {
+  /** Agent by job. */
   assignment: Int32Array;
   /** By agent, then resource. */
   load: Float64Array;
   cost: number;
   /** By agent, then resource: what a unit of overload costs. */
   penalty: Float64Array;
+  /** By job, then agent: until which iteration the job may not go back there. */
+  tabu: Int32Array;
+  /** By job: what its agent's penalty loses when it leaves. */
+  relief: Float64Array;
 }
 
-export function positionOf(model: Model, assignment: Int32Array): Position {
-  const { jobs, agents, resources, cost, use } = model;
-  const position = {
-    assignment: Int32Array.from(assignment),
-    load: new Float64Array(agents * resources),
-    cost: 0,
-    penalty: new Float64Array(agents * resources),
-  };
-  let [sumCost, sumUse] = [0, new Float64Array(resources)];
-  for (let job = 0; job < jobs; job += 1) {
-    const pair = job * agents + assignment[job]!;
-    position.cost += cost[pair]!;
-    for (let resource = 0; resource < resources; resource += 1) {
-      position.load[assignment[job]! * resources + resource]! += use[pair * resources + resource]!;
-      sumUse[resource]! += use[pair * resources + resource]!;
-    }
-    sumCost += Math.abs(cost[pair]!);
-  }
-  for (let at = 0; at < agents * resources; at += 1) position.penalty[at] = sumCost / Math.max(1, sumUse[at % resources]!);
-  return position;
+/** The first job goes to `to`; the second, if any, takes its place. */
+interface Move {
+  job: number;
+  to: number;
+  other: number;
+  change: number;
 }
 
 export interface TabuOptions {
   iterations: number;
   random: Random;
   outOfTime(): boolean;
-  /** A feasible assignment better than what was offered before in this search. */
-  found(assignment: Int32Array, cost: number): void;
-  bestKnown: number;
+  /** Only what is cheaper is of interest. */
+  below: number;
+  /** A feasible assignment, cheaper than all before. */
+  found(assignment: Int32Array): void;
 }
 
-/** Overload of an agent after taking `add` in and giving `drop` away (pairs; -1: none), at its penalties, less what it is now. */
-function penaltyChange({ resources, use, capacity }: Model, { load, penalty }: Position, agent: number, add: number, drop: number): number {
+/**
+ * Tabu search over shifts and swaps of jobs (Glover 1989) from any assignment. Agents may be overloaded at a penalty that grows while they
+ * are and shrinks while they are not, so that the search goes along the border of what is feasible (Gendreau, Hertz, Laporte 1994).
+ */
+export function tabuSearch(model: Model, from: Int32Array, options: TabuOptions): void {
+  const position = positionOf(model, from);
+  const { random } = options;
+  let best = options.below;
+  for (let iteration = 1; iteration <= options.iterations && !options.outOfTime(); iteration += 1) {
+    const move = bestMove(model, position, iteration, best, random);
+    if (move) {
+      const { job, to, other } = move;
+      const left = position.assignment[job]!;
+      const until = () => iteration + 5 + Math.floor((random() * model.jobs) / 8);
+      position.tabu[job * model.agents + left] = until();
+      shift(model, position, job, to);
+      if (other >= 0) {
+        position.tabu[other * model.agents + to] = until();
+        shift(model, position, other, left);
+      }
+    }
+    if (!adaptPenalties(model, position) && position.cost < best) {
+      best = position.cost;
+      options.found(position.assignment);
+    }
+  }
+}
+
+function positionOf(model: Model, from: Int32Array): Position {
+  const { jobs, agents, resources, cost, use } = model;
+  const load = new Float64Array(agents * resources);
+  const total = new Float64Array(resources);
+  let [sum, size] = [0, 0];
+  for (let job = 0; job < jobs; job += 1) {
+    const pair = job * agents + from[job]!;
+    sum += cost[pair]!;
+    size += Math.abs(cost[pair]!);
+    for (let resource = 0; resource < resources; resource += 1) {
+      load[from[job]! * resources + resource]! += use[pair * resources + resource]!;
+      total[resource]! += use[pair * resources + resource]!;
+    }
+  }
+  return {
+    assignment: Int32Array.from(from),
+    load,
+    cost: sum,
+    penalty: load.map((_, at) => size / Math.max(1, total[at % resources]!)),
+    tabu: new Int32Array(jobs * agents),
+    relief: new Float64Array(jobs),
+  };
+}
+
+/** What the agent's penalties change by when it takes a pair's job in and gives another's away (-1: none). */
+function penaltyChange(model: Model, position: Position, agent: number, add: number, drop: number): number {
+  const { resources, use, capacity } = model;
+  const { load, penalty } = position;
   let change = 0;
   for (let resource = 0; resource < resources; resource += 1) {
     const at = agent * resources + resource;
@@ -54,6 +100,79 @@ function penaltyChange({ resources, use, capacity }: Model, { load, penalty }: P
     change += penalty[at]! * ((after > 0 ? after : 0) - (over > 0 ? over : 0));
   }
   return change;
+}
+
+/** The best shift or swap that is not tabu, or would be the cheapest of all; ties by lot. Null when all are tabu. */
+function bestMove(model: Model, position: Position, now: number, best: number, random: Random): Move | null {
+  const move: Move = { job: -1, to: -1, other: -1, change: Number.POSITIVE_INFINITY };
+  let ties = 1;
+  const consider = (change: number, job: number, to: number, other: number): void => {
+    if (change > move.change || (change === move.change && random() * ++ties >= 1)) return;
+    if (change < move.change) ties = 1;
+    move.job = job;
+    move.to = to;
+    move.other = other;
+    move.change = change;
+  };
+  considerShifts(model, position, now, best, move, consider);
+  considerSwaps(model, position, now, best, move, consider);
+  return move.job < 0 ? null : move;
+}
+
+type Consider = (change: number, job: number, to: number, other: number) => void;
+
+function considerShifts(
+  model: Model,
+  position: Position,
+  now: number,
+  best: number,
+  least: Move,
+  consider: Consider,
+): void {
+  const { jobs, agents, cost } = model;
+  const { assignment, tabu, relief } = position;
+  for (let job = 0; job < jobs; job += 1) {
+    const from = assignment[job]!;
+    const own = job * agents;
+    relief[job] = penaltyChange(model, position, from, -1, own + from);
+    for (let to = 0; to < agents; to += 1) {
+      const dearer = cost[own + to]! - cost[own + from]!;
+      // Taking a job in never makes an agent's penalty less.
+      if (to === from || !(dearer + relief[job]! <= least.change) || dearer === Number.POSITIVE_INFINITY)
+        continue;
+      if (tabu[own + to]! > now && position.cost + dearer >= best) continue;
+      consider(dearer + relief[job]! + penaltyChange(model, position, to, own + to, -1), job, to, -1);
+    }
+  }
+}
+
+/** After `considerShifts`, which leaves each job's relief. */
+function considerSwaps(
+  model: Model,
+  position: Position,
+  now: number,
+  best: number,
+  least: Move,
+  consider: Consider,
+): void {
+  const { jobs, agents, cost } = model;
+  const { assignment, tabu, relief } = position;
+  for (let job = 0; job < jobs; job += 1) {
+    const from = assignment[job]!;
+    const own = job * agents;
+    for (let other = job + 1; other < jobs; other += 1) {
+      const to = assignment[other]!;
+      const others = other * agents;
+      const dearer = cost[own + to]! - cost[own + from]! + cost[others + from]! - cost[others + to]!;
+      if (to === from || !(dearer + relief[job]! + relief[other]! <= least.change)) continue;
+      if ((tabu[own + to]! > now || tabu[others + from]! > now) && position.cost + dearer >= best) continue;
+      const change =
+        dearer +
+        penaltyChange(model, position, from, others + from, own + from) +
+        penaltyChange(model, position, to, own + to, others + to);
+      consider(change, job, to, other);
+    }
+  }
 }
 
 function shift(model: Model, position: Position, job: number, to: number): void {
@@ -67,81 +186,13 @@ function shift(model: Model, position: Position, job: number, to: number): void 
   position.assignment[job] = to;
 }
 
-/** Overloaded? And penalties up for agents that are, down for the others. */
-function adapt({ agents, resources, capacity }: Model, { load, penalty }: Position): boolean {
-  let over = false;
-  for (let at = 0; at < agents * resources; at += 1) {
-    if (load[at]! > capacity[at]!) {
-      over = true;
-      penalty[at]! *= 1.1;
-    } else penalty[at]! /= 1.02;
+/** Raises penalties of what is overloaded and lowers the others. Returns whether anything is. */
+function adaptPenalties(model: Model, { load, penalty }: Position): boolean {
+  let overloaded = false;
+  for (let at = 0; at < load.length; at += 1) {
+    const over = load[at]! > model.capacity[at]!;
+    overloaded ||= over;
+    penalty[at]! *= over ? 1.1 : 1 / 1.02;
   }
-  return over;
-}
-
-/** Tabu search over shifts and swaps. */
-export function tabuSearch(model: Model, position: Position, options: TabuOptions): void {
-  const { jobs, agents, cost } = model;
-  const { assignment } = position;
-  const tabu = new Int32Array(jobs * agents);
-  let best = options.bestKnown;
-  const gone = new Float64Array(jobs);
-  for (let iteration = 1; iteration <= options.iterations; iteration += 1) {
-    let least = Number.POSITIVE_INFINITY;
-    let [job1, to1, job2] = [-1, -1, -1];
-    let ties = 1;
-    for (let job = 0; job < jobs; job += 1)
-      gone[job] = penaltyChange(model, position, assignment[job]!, -1, job * agents + assignment[job]!);
-    for (let job = 0; job < jobs; job += 1) {
-      const from = assignment[job]!;
-      for (let to = 0; to < agents; to += 1) {
-        if (to === from) continue;
-        const pair = job * agents + to;
-        const change = cost[pair]! - cost[job * agents + from]!;
-        if (change === Number.POSITIVE_INFINITY) continue;
-        if (tabu[pair]! > iteration && position.cost + change >= best) continue;
-        const delta = change + gone[job]! + penaltyChange(model, position, to, pair, -1);
-        if (delta < least || (delta === least && options.random() * ++ties < 1)) {
-          least = delta;
-          [job1, to1, job2] = [job, to, -1];
-        }
-      }
-    }
-    for (let job = 0; job < jobs; job += 1) {
-      const from = assignment[job]!;
-      const own = job * agents;
-      for (let other = job + 1; other < jobs; other += 1) {
-        const to = assignment[other]!;
-        if (to === from) continue;
-        const change = cost[own + to]! - cost[own + from]! + cost[other * agents + from]! - cost[other * agents + to]!;
-        if (change >= least + 50) continue;
-        if ((tabu[own + to]! > iteration || tabu[other * agents + from]! > iteration) && position.cost + change >= best) continue;
-        const delta =
-          change +
-          penaltyChange(model, position, from, other * agents + from, own + from) +
-          penaltyChange(model, position, to, own + to, other * agents + to);
-        if (delta < least || (delta === least && options.random() * ++ties < 1)) {
-          least = delta;
-          [job1, to1, job2] = [job, to, other];
-        }
-      }
-    }
-    if (job1 < 0) {
-      adapt(model, position);
-      continue;
-    }
-    const from = assignment[job1]!;
-    const until = () => iteration + 5 + Math.floor(options.random() * (jobs / 8));
-    tabu[job1 * agents + from] = until();
-    shift(model, position, job1, to1);
-    if (job2 >= 0) {
-      tabu[job2 * agents + to1] = until();
-      shift(model, position, job2, from);
-    }
-    if (!adapt(model, position) && position.cost < best) {
-      best = position.cost;
-      options.found(assignment, position.cost);
-    }
-    if (iteration % 16 === 0 && options.outOfTime()) return;
-  }
+  return overloaded;
 }

@@ -58,26 +58,52 @@ export function toModel(problem: AssignmentProblem): Model {
       cost[pair] = fits ? problem.cost[job * channels + agent]! : Number.POSITIVE_INFINITY;
     }
   }
-  return { jobs, agents, unserved, resources, cost, use, capacity, ...scale(cost, jobs, agents), ...knapsacks(jobs, agents, resources, use, cost, capacity) };
+  return {
+    jobs,
+    agents,
+    unserved,
+    resources,
+    cost,
+    use,
+    capacity,
+    ...scale(cost, jobs, agents),
+    ...knapsacks(jobs, agents, resources, use, cost, capacity),
+  };
 }
 
-function checkNumbers({ orders, channels, resources, cost, use, capacity, unservedCost, ...strides }: AssignmentProblem): void {
+function checkNumbers({
+  orders,
+  channels,
+  resources,
+  cost,
+  use,
+  capacity,
+  unservedCost,
+  ...strides
+}: AssignmentProblem): void {
   const wrong = (what: string): never => {
     throw new RangeError(`An assignment problem needs ${what}.`);
   };
   if (!(orders >= 0 && channels >= 0 && resources >= 0)) wrong("numbers of orders, channels and resources");
   if (cost.length < orders * channels) wrong(`${orders} × ${channels} costs, and has ${cost.length}`);
-  if (capacity.length < channels * resources) wrong(`${channels} × ${resources} capacities, and has ${capacity.length}`);
+  if (capacity.length < channels * resources)
+    wrong(`${channels} × ${resources} capacities, and has ${capacity.length}`);
   const lastUse = (orders - 1) * strides.orderStride + (channels - 1) * strides.channelStride + resources;
-  if (orders > 0 && channels > 0 && use.length < lastUse) wrong(`${lastUse} numbers of use, and has ${use.length}`);
-  if (Number.isNaN(unservedCost) || unservedCost === Number.NEGATIVE_INFINITY) wrong(`a price of leaving orders unserved, and has ${unservedCost}`);
+  if (orders > 0 && channels > 0 && use.length < lastUse)
+    wrong(`${lastUse} numbers of use, and has ${use.length}`);
+  if (Number.isNaN(unservedCost) || unservedCost === Number.NEGATIVE_INFINITY)
+    wrong(`a price of leaving orders unserved, and has ${unservedCost}`);
   const badCost = cost.findIndex((each) => Number.isNaN(each) || each === Number.NEGATIVE_INFINITY);
   if (badCost >= 0) wrong(`costs that are numbers, and cost ${badCost} is ${cost[badCost]}`);
   if (use.some((each) => each < 0)) wrong("uses of 0 or more");
   if (capacity.some((each) => each < 0)) wrong("capacities of 0 or more");
 }
 
-function scale(cost: Float64Array, jobs: number, agents: number): Pick<Model, "integral" | "step" | "ceiling"> {
+function scale(
+  cost: Float64Array,
+  jobs: number,
+  agents: number,
+): Pick<Model, "integral" | "step" | "ceiling"> {
   let ceiling = 0;
   let size = 0;
   let whole = true;
@@ -112,7 +138,9 @@ function knapsacks(
   if (resources === 0) return { tightest, grain, weight };
   for (let agent = 0; agent < agents; agent += 1) {
     const takes = (job: number, resource: number): number =>
-      cost[job * agents + agent]! < Number.POSITIVE_INFINITY ? use[(job * agents + agent) * resources + resource]! : 0;
+      cost[job * agents + agent]! < Number.POSITIVE_INFINITY
+        ? use[(job * agents + agent) * resources + resource]!
+        : 0;
     let most = -1;
     for (let resource = 0; resource < resources; resource += 1) {
       let wanted = 0;
@@ -130,7 +158,8 @@ function knapsacks(
     divisor = Math.max(1, divisor);
     if (room / divisor > maxCells) divisor = Math.ceil(room / maxCells);
     grain[agent] = divisor;
-    for (let job = 0; job < jobs; job += 1) weight[job * agents + agent] = Math.floor(takes(job, resource) / divisor);
+    for (let job = 0; job < jobs; job += 1)
+      weight[job * agents + agent] = Math.floor(takes(job, resource) / divisor);
   }
   return { tightest, grain, weight };
 }

@@ -1,122 +1,155 @@
 import type { AssignmentProblem, AssignmentSolution } from "../problem.ts";
-import { createSearch, explore, offer, offerRelaxed, pruned, type Search } from "./branch-and-bound.ts";
+import { createSearch, explore, isPruned, offer, offerRelaxed, type Search } from "./branch-and-bound.ts";
 import { greedy } from "./greedy.ts";
+import { repair, searchNeighbourhood } from "./improve.ts";
 import { ascend, fix } from "./lagrangian.ts";
-import { positionOf, tabuSearch } from "./local-search.ts";
 import { type Model, toModel } from "./model.ts";
-import { copyNode, type Node, place, rootNode } from "./node.ts";
+import { copyNode, type Node, rootNode } from "./node.ts";
 import { type Random, seededRandom } from "./random.ts";
+import { type Shortage, shortages } from "./shortage.ts";
 
 export interface GapOptions {
+  /** From the call; 0: the greedy answer. It is looked at between steps of some milliseconds. */
   deadlineMs: number;
   seed: number;
-  now?: () => number;
-  trace?: (text: string) => void;
+  /** A clock in milliseconds. */
+  now(): number;
 }
 
-export function solveGap(problem: AssignmentProblem, options: GapOptions): AssignmentSolution {
-  const { deadlineMs, seed, now = () => performance.now() } = options;
-  const startedAt = now();
-  const outOfTime = () => now() - startedAt >= deadlineMs;
+export interface GapSolution extends AssignmentSolution {
+  /** Limits that are short; empty unless infeasible, and also when it took a search to see that. */
+  shortages: readonly Shortage[];
+}
+
+/**
+ * Assigns orders to channels, precisely: for up to some 200 orders usually with a proof, beyond 2,000 use another solver. Anytime; the same seed
+ * and problem take the same way, which the deadline cuts off. Orders that may stay unserved (a finite `unservedCost`) are -1 then;
+ * where nothing was found all are. Throws a RangeError for numbers that mean nothing (NaN, negative use or capacity).
+ *
+ * Greedy by regret; a Lagrangian bound with knapsacks as subproblems, whose solutions are repaired and polished by tabu search; then in
+ * turns a depth-first branch and bound, which fixes variables by the bound, and large neighbourhoods searched by the same.
+ */
+export function solveGap(problem: AssignmentProblem, options: GapOptions): GapSolution {
+  const { deadlineMs, seed, now } = options;
+  const endsAt = now() + deadlineMs;
   const model = toModel(problem);
-  const search = createSearch(model, { objective: model.ceiling + model.step * 2, assignment: null }, outOfTime);
+  const search = createSearch(model, () => now() >= endsAt);
+  const short = shortages(model);
+  if (short.length > 0) return answer(search, Number.POSITIVE_INFINITY, "shortage", short);
+  const start = greedy(model);
+  if (start.feasible) offer(search, start.assignment);
+  let bound = cheapestEach(model);
+  if (search.outOfTime() || isPruned(search, bound)) return answer(search, bound, "greedy");
   const random = seededRandom(seed);
-  const at = () => (now() - startedAt).toFixed(0);
-  const say = (what: string) => options.trace?.(`${at()} ${what} ${search.incumbent.objective} LB ${bound.toFixed(2)}`);
-  let bound = 0;
-  const first = greedy(model);
-  if (first.feasible) offer(search, first.assignment);
-  say("greedy");
   const root = rootNode(model);
-  let turn = 0;
-  bound = ascend(model, root, search.relaxation, {
-    steps: 600, length: 1.5, patience: 15, get target() { return search.incumbent.objective; },
-    seen: (_, best) => {
+  bound = Math.max(bound, raiseBound(search, root, random));
+  if (isPruned(search, bound) || search.outOfTime()) return answer(search, bound, "lagrangian");
+  if (fix(model, root, search.relaxation, search.objective) < 0)
+    return answer(search, search.objective, "lagrangian");
+  bound = searchInTurns(search, root, bound, random, () => endsAt - now());
+  return answer(search, bound, "branch_and_bound");
+}
+
+/** Every order at its cheapest: what holds before anything else is known. */
+function cheapestEach({ jobs, agents, cost }: Model): number {
+  let sum = 0;
+  for (let job = 0; job < jobs; job += 1) {
+    let least = Number.POSITIVE_INFINITY;
+    for (let agent = 0; agent < agents; agent += 1) least = Math.min(least, cost[job * agents + agent]!);
+    sum += least;
+  }
+  return sum;
+}
+
+const stepsBetweenRepairs = 20;
+
+function raiseBound(search: Search, root: Node, random: Random): number {
+  let step = 0;
+  return ascend(search.model, root, search.relaxation, {
+    steps: 600,
+    length: 1.5,
+    patience: 15,
+    target: () => search.objective,
+    isEnough: (best) => {
       offerRelaxed(search, root);
-      if (++turn % 20 === 0) { repair(search, root, random, 40); }
-      return pruned(search, best) || outOfTime();
+      step += 1;
+      if (step % stepsBetweenRepairs === 0 && !isPruned(search, best)) repair(search, root, random);
+      return isPruned(search, best) || search.outOfTime();
     },
   });
-  say("root");
-  if (pruned(search, bound)) return result(search, search.incumbent.objective, "root");
-  if (fix(model, root, search.relaxation, search.incumbent.objective) < 0) return result(search, search.incumbent.objective, "root");
-  say("fixed");
-  let nodes = 100;
-  let lns = 0, won = 0;
-  const sizes = [30];
-  while (!outOfTime()) {
-    search.nodesLeft = nodes;
-    const open = explore(search, copyNode(root, rootNode(model)));
-    if (open === Number.POSITIVE_INFINITY) { say("complete"); return result(search, search.incumbent.objective, "b&b"); }
-    bound = Math.max(bound, open);
-    say(`explored ${nodes}`);
-    let stall = 0;
-    while (search.incumbent.assignment && !outOfTime() && stall < 60 && !pruned(search, bound)) {
-      const before = search.incumbent.objective;
-      lns++;
-      neighbourhood(search, root, random, stall);
-      if (search.incumbent.objective < before) { won++; stall = 0; say("lns"); } else stall++;
-    }
-    if (pruned(search, bound)) break;
-    say(`lns ${lns} won ${won}`);
-    fix(model, root, search.relaxation, search.incumbent.objective);
-    nodes *= 2;
+}
+
+/** Beyond it, nodes of all depths would take more than 128 MB: then only neighbourhoods are searched. */
+const maxExploredCells = 2 ** 27;
+/** Of the time that is left, what neighbourhoods get before the tree is gone through again. */
+const neighbourhoodShare = 0.15;
+const neighbourhoodsInVain = 60;
+
+/**
+ * Goes through the tree, first with as many nodes as it takes to get to leaves, then with more; every second time below half the distance
+ * from bound to objective only, which either finds something much better or, gone through, raises the bound to there.
+ */
+function searchInTurns(
+  search: Search,
+  root: Node,
+  from: number,
+  random: Random,
+  timeLeft: () => number,
+): number {
+  const { model } = search;
+  const node = rootNode(model);
+  const reach = { share: 0.3, agentsNext: true };
+  const whole = model.jobs * model.jobs * model.agents <= maxExploredCells;
+  let bound = from;
+  let nodes = model.jobs + 50;
+  for (let turn = 0; !search.outOfTime(); turn += 1) {
+    if (whole) {
+      search.cutoff = turn % 2 === 0 || !search.assignment ? search.objective : halfway(search, bound);
+      search.nodesLeft = nodes;
+      const open = explore(search, copyNode(root, node));
+      bound = Math.max(bound, Math.min(open, search.cutoff));
+      search.cutoff = search.objective;
+      if (turn % 2 === 1 || !search.assignment) nodes *= 2;
+      if (isPruned(search, bound)) return bound;
+    } else repair(search, root, random);
+    const until = timeLeft() * (1 - neighbourhoodShare);
+    for (let vain = 0; vain < neighbourhoodsInVain && timeLeft() > until; vain += 1)
+      if (searchNeighbourhood(search, root, random, reach)) vain = 0;
+    if (fix(model, root, search.relaxation, search.objective) < 0) return search.objective;
   }
-  say("end");
-  return result(search, bound, "lns");
+  return bound;
 }
 
-function result({ model, incumbent }: Search, bound: number, method: string): AssignmentSolution {
-  const b = model.integral ? Math.ceil(bound) : bound;
-  return { assignment: incumbent.assignment!, objective: incumbent.objective, bound: Math.min(b, incumbent.objective), status: b > incumbent.objective - model.step ? "optimal" : "feasible", method };
+function halfway({ model, objective }: Search, bound: number): number {
+  if (!model.integral) return (bound + objective) / 2;
+  const low = Math.ceil(bound);
+  return Math.min(objective, Math.max(low + 1, Math.round((low + objective) / 2)));
 }
 
-function repair(search: Search, node: Node, random: Random, iterations: number): void {
-  const { model, relaxation: { taken } } = search;
-  const { jobs, agents, cost, resources, use } = model;
-  const assignment = new Int32Array(jobs).fill(-1);
-  const room = Int32Array.from(node.room);
-  const take = (job: number, agent: number) => {
-    assignment[job] = agent;
-    for (let r = 0; r < resources; r++) room[agent * resources + r]! -= use[(job * agents + agent) * resources + r]!;
+function answer(search: Search, bound: number, method: string, short: readonly Shortage[] = []): GapSolution {
+  const { model, objective, assignment } = search;
+  const proven = isPruned({ ...search, cutoff: objective }, bound);
+  if (!assignment) {
+    return {
+      assignment: new Int32Array(model.jobs).fill(-1),
+      objective: Number.POSITIVE_INFINITY,
+      bound: proven ? Number.POSITIVE_INFINITY : valid(model, bound),
+      status: proven ? "infeasible" : "unknown",
+      method,
+      shortages: short,
+    };
+  }
+  const unserved = model.unserved ? model.agents - 1 : -1;
+  return {
+    assignment: assignment.map((agent) => (agent === unserved ? -1 : agent)),
+    objective,
+    bound: Math.min(objective, valid(model, bound)),
+    status: proven ? "optimal" : "feasible",
+    method,
+    shortages: short,
   };
-  for (let job = 0; job < jobs; job++) {
-    let best = -1;
-    for (let a = 0; a < agents; a++) if (taken[job * agents + a] && (best < 0 || cost[job * agents + a]! < cost[job * agents + best]!)) best = a;
-    if (best >= 0) take(job, best);
-  }
-  for (let job = 0; job < jobs; job++) {
-    if (assignment[job]! >= 0) continue;
-    let best = -1, score = Infinity;
-    for (let a = 0; a < agents; a++) {
-      if (!node.alive[job * agents + a]) continue;
-      let over = 0;
-      for (let r = 0; r < resources; r++) over = Math.max(over, use[(job * agents + a) * resources + r]! - room[a * resources + r]!);
-      const s = cost[job * agents + a]! + Math.max(0, over) * 1e3;
-      if (s < score) { score = s; best = a; }
-    }
-    take(job, best);
-  }
-  tabuSearch(model, positionOf(model, assignment), { iterations, random, outOfTime: search.outOfTime, bestKnown: search.incumbent.objective, found: (a) => offer(search, a) });
 }
 
-/** Frees the jobs of some agents, and searches what comes of it. */
-function neighbourhood(search: Search, root: Node, random: Random, stall: number): void {
-  const { model, incumbent } = search;
-  const { jobs, agents } = model;
-  const node = copyNode(root, rootNode(model));
-  const free = new Uint8Array(jobs);
-  const kind = stall % 2;
-  if (kind === 0) {
-    const want = Math.min(agents, Math.max(2, Math.round(agents * (0.2 + 0.3 * random()))));
-    const chosen = new Set<number>();
-    while (chosen.size < want) chosen.add(Math.floor(random() * agents));
-    for (let j = 0; j < jobs; j++) if (chosen.has(incumbent.assignment![j]!)) free[j] = 1;
-  } else {
-    const share = 0.3 + 0.3 * random();
-    for (let j = 0; j < jobs; j++) if (random() < share) free[j] = 1;
-  }
-  for (let j = 0; j < jobs; j++) if (!free[j] && node.placed[j]! < 0) { if (!place(model, node, j, incumbent.assignment![j]!)) throw new Error("incumbent does not fit"); }
-  search.nodesLeft = 60;
-  explore(search, node);
-}
+/** Rounded up where costs are whole; else less what rounding errors may have added. */
+const valid = ({ integral, step }: Model, bound: number): number =>
+  integral ? Math.ceil(bound) : bound - step;
