@@ -207,7 +207,7 @@ export function marginalLosses(sack: Knapsack, capacity: number, value: number):
     for (let c = w; c < width; c += 1) {
       const without = rows[row + c]!;
       const within = rows[row + c - w]! + p;
-      rows[next + c] = within > without ? within : without;
+      rows[next + c] = Math.max(within, without);
     }
   }
   sack.best = rows.subarray(count * width, (count + 1) * width);

@@ -97,7 +97,7 @@ function penaltyChange(model: Model, position: Position, agent: number, add: num
     let after = over;
     if (add >= 0) after += use[add * resources + resource]!;
     if (drop >= 0) after -= use[drop * resources + resource]!;
-    change += penalty[at]! * ((after > 0 ? after : 0) - (over > 0 ? over : 0));
+    change += penalty[at]! * (Math.max(0, after) - Math.max(0, over));
   }
   return change;
 }
