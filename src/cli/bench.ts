@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { BenchOptions, BenchReport } from "../../bench/bench.ts";
+import type { GapBenchOptions } from "../../bench/gap.ts";
 import type { SoakOptions } from "../../bench/soak.ts";
 import type { StoredOptions } from "../../bench/stored.ts";
 
@@ -105,6 +106,15 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
     10,
     async () => (await import("../../bench/stored.ts")).benchStored,
   ).option("--millions <number>", "orders that are stored, in millions (default 5)", positive);
+  add<GapBenchOptions>(
+    "gap",
+    "generalised assignment problems beside native CP-SAT (PyPI ortools, when there); --seconds is each one's deadline",
+    5,
+    async () => (await import("../../bench/gap.ts")).benchGap,
+  )
+    .option("--files <files...>", "OR-Library format (default: some of each class are made)")
+    .option("--optima <file>", "a text that names their optima: d05100 6353, …")
+    .option("--python <path>", "the Python that has OR-Tools (default: python3)");
 }
 
 async function runBench<Extra extends object>(

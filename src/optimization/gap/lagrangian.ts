@@ -74,7 +74,7 @@ function priced({ resources, use, tightest }: Model, { price }: Node, pair: numb
 }
 
 /** Solves the relaxation at the node's multipliers: a bound on every solution of the node; `times` and `taken` are its solution. */
-export function relax(model: Model, node: Node, relaxation: Relaxation): number {
+function relax(model: Model, node: Node, relaxation: Relaxation): number {
   const { agents, resources } = model;
   const { sack, times, taken, excess } = relaxation;
   let bound = node.cost;

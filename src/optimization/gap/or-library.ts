@@ -1,8 +1,8 @@
 import type { AssignmentProblem } from "../problem.ts";
 
 /** What a file may ask for at most: agents times jobs, and jobs. */
-export const maxPairs = 200_000;
-export const maxJobs = 2_000;
+const maxPairs = 200_000;
+const maxJobs = 2_000;
 /** Of one cost, use or capacity. */
 const maxNumber = 2 ** 31 - 1;
 
