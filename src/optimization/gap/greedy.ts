@@ -2,12 +2,29 @@ import type { Model } from "./model.ts";
 
 type Wish = (model: Model, pair: number, agent: number) => number;
 
-/** How much an agent is wanted for a job: less is better. Martello and Toth, "Knapsack Problems" (1990), ch. 7 (MTHG). */
-const wishes: readonly Wish[] = [
-  ({ cost }, pair) => cost[pair]!,
-  (model, pair, agent) => share(model, pair, agent),
-  (model, pair, agent) => model.cost[pair]! * share(model, pair, agent),
-];
+/**
+ * How much an agent is wanted for a job: less is better. Cost or share of capacity alone, or their product, after Martello and Toth, "Knapsack
+ * Problems" (1990), ch. 7 (MTHG); and cost with capacity at a price, which class D needs: there the best of the former is 50 % above the optimum.
+ */
+function wishesOf(model: Model): readonly Wish[] {
+  let [costs, shares] = [0, 0];
+  model.cost.forEach((each, pair) => {
+    if (each === Number.POSITIVE_INFINITY) return;
+    costs += Math.abs(each);
+    shares += share(model, pair, pair % model.agents);
+  });
+  const price = shares > 0 ? costs / shares : 0;
+  const priced =
+    (times: number): Wish =>
+    (_, pair, agent) =>
+      model.cost[pair]! + times * price * share(model, pair, agent);
+  return [
+    (_, pair) => model.cost[pair]!,
+    (_, pair, agent) => share(model, pair, agent),
+    (_, pair, agent) => model.cost[pair]! * share(model, pair, agent),
+    ...[0.1, 0.3, 0.6, 0.85, 1.1, 1.5].map(priced),
+  ];
+}
 
 /** Of the agent's capacity, what the job takes of the resource that it takes most of. */
 function share({ resources, use, capacity }: Model, pair: number, agent: number): number {
@@ -30,7 +47,7 @@ interface Greedy {
 
 /** The best by any of the wishes. Where jobs found no room, it is no solution but a place to begin from. Time: jobs² × agents at worst. */
 export function greedy(model: Model): Greedy {
-  return wishes
+  return wishesOf(model)
     .map((wish) => byRegret(model, wish))
     .reduce((best, each) =>
       (each.feasible && !best.feasible) || (each.feasible === best.feasible && each.cost < best.cost)
