@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { BenchOptions, BenchReport } from "../../bench/bench.ts";
+import type { GapBenchOptions } from "../../bench/gap.ts";
 import type { RoutingOptions } from "../../bench/routing.ts";
 import type { SoakOptions } from "../../bench/soak.ts";
 import type { StoredOptions } from "../../bench/stored.ts";
@@ -127,6 +128,15 @@ function addLoadBenches(add: Add, positive: Wiring["positive"]): void {
   )
     .option("--files <paths...>", "instances in the format of `uoop solve channels`, instead of its own")
     .option("--python <path>", "the Python that OR-Tools is looked for in (default: python3)");
+  add<GapBenchOptions>(
+    "gap",
+    "generalised assignment problems beside native CP-SAT (PyPI ortools, when there); --seconds is each one's deadline",
+    5,
+    async () => (await import("../../bench/gap.ts")).benchGap,
+  )
+    .option("--files <files...>", "OR-Library format (default: some of each class are made)")
+    .option("--optima <file>", "a text that names their optima: d05100 6353, …")
+    .option("--python <path>", "the Python that has OR-Tools (default: python3)");
 }
 
 /** How it fares when others fail. */
