@@ -27,7 +27,18 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   check: ["orchestration", "bus", "relay", "channels/protocol.ts"],
   demo: ["examples/consumers", "check", "orchestration", "capacity", "channels", "cli"],
   certify: ["channels/protocol.ts", "channels/signature.ts", "channels/transport.ts"],
-  cli: ["bench", "certify", "check", "demo", "gateway", "capacity", "channels", "app.ts", "roles.ts"],
+  cli: [
+    "bench",
+    "certify",
+    "check",
+    "demo",
+    "gateway",
+    "capacity",
+    "optimization",
+    "channels",
+    "app.ts",
+    "roles.ts",
+  ],
 };
 
 export interface RuntimeImport {
