@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { BenchOptions, BenchReport } from "../../bench/bench.ts";
+import type { RoutesBenchOptions } from "../../bench/routes.ts";
 import type { SoakOptions } from "../../bench/soak.ts";
 import type { StoredOptions } from "../../bench/stored.ts";
 import type { WebhooksOptions } from "../../bench/webhooks.ts";
@@ -52,6 +53,7 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
       );
   addLoadBenches(add, positive);
   addTroubleBenches(add, positive);
+  addSolverBenches(add);
 }
 
 type Add = <Extra extends object>(
@@ -128,6 +130,18 @@ function addTroubleBenches(add: Add, positive: Wiring["positive"]): void {
     20,
     async () => (await import("../../bench/partners.ts")).benchPartners,
   );
+}
+
+/** How good the solvers' answers are, beside others' solvers. */
+function addSolverBenches(add: Add): void {
+  add<RoutesBenchOptions>(
+    "routes",
+    "vehicle routes with time windows, for each file, beside PyVRP",
+    10,
+    async () => (await import("../../bench/routes.ts")).benchRoutes,
+  )
+    .option("--files <files...>", "Solomon files (default: some are made)")
+    .option("--python <command>", "a Python that has PyVRP (default: python3)");
 }
 
 async function runBench<Extra extends object>(

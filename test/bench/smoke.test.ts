@@ -7,6 +7,7 @@ import { measureOrders, ordersStage } from "../../bench/orders.ts";
 import { measureOverload } from "../../bench/overload.ts";
 import { measurePartners } from "../../bench/partners.ts";
 import { measureReads } from "../../bench/reads.ts";
+import { benchRoutes } from "../../bench/routes.ts";
 import { measureSoak } from "../../bench/soak.ts";
 import { benchStart } from "../../bench/start.ts";
 import { measureStored } from "../../bench/stored.ts";
@@ -135,6 +136,12 @@ test("bench gateway: what it adds is its latency less that of bare HTTP", async 
   const added = report.number("phases.1.p50Ms") - report.number("phases.0.p50Ms");
   assert.ok(Math.abs(report.number("p50Ms") - added) < 0.01);
   assert.ok(report.number("mostPerSecond") > 0);
+});
+
+test("bench routes: routes of a made file, feasible by its text", async () => {
+  const report = readerOf(await benchRoutes(options));
+  assert.equal(report.list("files").length, 1);
+  assert.ok(report.number("sum.ours.vehicles") > 0);
 });
 
 test("bench start: it listens before the first order is confirmed", async () => {

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { fileText, solomonText } from "../../../bench/routes/recipe.ts";
+import { verify } from "../../../bench/routes/verify.ts";
 import { readSolomon } from "../../../src/optimization/routes/solomon.ts";
-import { fileText, solomonText } from "./recipe.ts";
-import { verify } from "./verifier.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "uoop-routes-"));
 after(() => rmSync(folder, { recursive: true }));

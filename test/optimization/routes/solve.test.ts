@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { solomonText } from "../../../bench/routes/recipe.ts";
+import { verify } from "../../../bench/routes/verify.ts";
 import type { RoutesProblem, Stop, Vehicle } from "../../../src/optimization/routes/problem.ts";
 import { readSolomon } from "../../../src/optimization/routes/solomon.ts";
 import { type RoutesSolution, solveRoutes } from "../../../src/optimization/routes/solve.ts";
 import { compare, drive, exact } from "./exact.ts";
-import { solomonText } from "./recipe.ts";
-import { verify } from "./verifier.ts";
 
 /** A clock that goes on by a ms at each look, so that a search is as long on every machine. */
 const lookClock = () => {

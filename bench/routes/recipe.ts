@@ -1,4 +1,4 @@
-import { randomStream } from "../../../src/optimization/routes/random.ts";
+import { randomStream } from "../../src/optimization/routes/random.ts";
 
 /**
  * A Solomon file of our own: customers in and around clusters, windows around the times at which a hidden plan of full vehicles

@@ -6,15 +6,7 @@ export function verify(
   text: string,
   answer: { vehicles: number; distance: number; routes: number[][] },
 ): string[] {
-  const numbers = text
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/).map(Number))
-    .filter((words) => words.length > 1 && words.every(Number.isFinite));
-  const [fleet, capacity] = numbers.find((words) => words.length === 2) as [number, number];
-  const rows = numbers.filter((words) => words.length === 7);
-  const depot = rows[0]!;
-  const byId = new Map(rows.slice(1).map((words) => [words[0]!, words]));
-  const between = (a: readonly number[], b: readonly number[]) => Math.hypot(a[1]! - b[1]!, a[2]! - b[2]!);
+  const { fleet, capacity, depot, byId } = readRows(text);
   const wrong: string[] = [];
   const seen = new Set<number>();
   let distance = 0;
@@ -48,4 +40,30 @@ export function verify(
   if (Math.abs(distance - answer.distance) > 1e-6)
     wrong.push(`distance: ${answer.distance}, not ${distance}`);
   return wrong;
+}
+
+/** The length of routes by a Solomon file's text; NaN when they name a customer that is not in it. */
+export function measureRoutes(text: string, routes: readonly (readonly number[])[]): number {
+  const { depot, byId } = readRows(text);
+  return routes.reduce((sum, route) => {
+    const places = [depot, ...route.map((id) => byId.get(id) ?? [Number.NaN, Number.NaN, Number.NaN]), depot];
+    return sum + places.slice(1).reduce((length, place, index) => length + between(places[index]!, place), 0);
+  }, 0);
+}
+
+const between = (a: readonly number[], b: readonly number[]) => Math.hypot(a[1]! - b[1]!, a[2]! - b[2]!);
+
+function readRows(text: string) {
+  const numbers = text
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .filter((words) => words.length > 1 && words.every(Number.isFinite));
+  const [fleet, capacity] = numbers.find((words) => words.length === 2) as [number, number];
+  const rows = numbers.filter((words) => words.length === 7);
+  return {
+    fleet,
+    capacity,
+    depot: rows[0]!,
+    byId: new Map(rows.slice(1).map((words) => [words[0]!, words])),
+  };
 }
