@@ -58,7 +58,13 @@ export const defaultPolicy: RoutingPolicy = {
 };
 
 /** City averages including stops; metres a minute. */
-const metersPerMinute: Record<Vehicle, number> = { walk: 80, bike: 250, scooter: 400, car: 400, van: 350 };
+export const metersPerMinute: Record<Vehicle, number> = {
+  walk: 80,
+  bike: 250,
+  scooter: 400,
+  car: 400,
+  van: 350,
+};
 
 export interface Evaluation {
   /** Best first; ties by channel id, so that the same input gives the same answer. */
