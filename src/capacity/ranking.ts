@@ -61,7 +61,13 @@ export type Exclusion =
   | `rule:${string}`;
 
 /** City averages including stops; metres a minute. */
-const metersPerMinute: Record<Vehicle, number> = { walk: 80, bike: 250, scooter: 400, car: 400, van: 350 };
+export const metersPerMinute: Record<Vehicle, number> = {
+  walk: 80,
+  bike: 250,
+  scooter: 400,
+  car: 400,
+  van: 350,
+};
 
 /** A channel that is no candidate, and why. */
 export interface Excluded {
