@@ -1,9 +1,17 @@
 import type { Plan } from "./plan.ts";
 import { absenteesOf, type Search, Walk } from "./walk.ts";
 
-/** Temperatures at the start and at the end of the time, in mean lengths of a leg. */
-const hot = 10;
-const cold = 0.05;
+/** How a walk goes: temperatures at its start and end, in mean lengths of a leg; whether it may leave more out than the plan it began with. */
+interface Manner {
+  hot: number;
+  cold: number;
+  mayLeaveOut: boolean;
+}
+
+/** Goes far, past plans that are too full to be changed. */
+export const roaming: Manner = { hot: 10, cold: 0.05, mayLeaveOut: true };
+/** Stays near what was found. */
+export const settling: Manner = { hot: 1, cold: 0.01, mayLeaveOut: false };
 /** What a stop left out costs, in mean lengths of a leg: at first, and at least. */
 const firstPenalty = 20;
 const leastPenalty = 1;
@@ -15,7 +23,7 @@ const noise = 1e-9;
 
 /**
  * Shortens a plan by ruin and recreate under simulated annealing until the time is up; leaves the best in `plan`: fewest
- * left out, then shortest. On its way it may leave stops out at a price, which gets it past plans that are too full to be changed.
+ * left out, then shortest. Roaming, it may leave stops out at a price.
  * Answers the steps that it made.
  */
 export function shorten(
@@ -24,6 +32,7 @@ export function shorten(
   stops: readonly number[],
   vehicles: number,
   endsAt: number,
+  { hot, cold, mayLeaveOut }: Manner,
 ): number {
   const startedAt = search.now();
   if (startedAt >= endsAt || stops.length === 0) return 0;
@@ -41,7 +50,7 @@ export function shorten(
     }
     walk.step(vehicles);
     const loss = walk.trialLength - walk.length + penalty * (walk.failed - walk.absent);
-    if (walk.passes(loss, temperature)) walk.keep();
+    if ((mayLeaveOut || walk.failed <= best.absent) && walk.passes(loss, temperature)) walk.keep();
     else walk.drop();
     if (walk.absent < best.absent || (walk.absent === best.absent && walk.length < best.length - noise)) {
       [best.absent, best.length] = [walk.absent, walk.length];

@@ -4,7 +4,7 @@ import { type NeverServed, neverServed, type RoutesPlan, type RoutesProblem } fr
 import { randomStream } from "./random.ts";
 import { greedyInsertion, searchBlink } from "./recreate.ts";
 import { stringRemoval } from "./ruin.ts";
-import { shorten } from "./shorten.ts";
+import { roaming, settling, shorten } from "./shorten.ts";
 import { absenteesOf } from "./walk.ts";
 
 export interface SolveOptions {
@@ -20,6 +20,9 @@ export interface RoutesSolution extends RoutesPlan {
   never: (NeverServed | null)[];
   iterations: number;
 }
+
+/** Of the time for length, the share before the search goes back to the best plan and stays near it. */
+const roamShare = 0.5;
 
 /** Share of the time for serving all and, where that counts, for fewer vehicles; the rest is for length. */
 const fleetShare = 0.3;
@@ -54,8 +57,10 @@ export function solveRoutes(problem: RoutesProblem, { deadlineMs, seed, now }: S
     fewerVehicles(plan, search, stops, leastVehicles(problem, stops), fleetEndsAt);
     vehicles = plan.usedVehicles();
   }
-  const iterations = shorten(plan, search, stops, vehicles, endsAt);
-  return { ...plan.toRoutesPlan(), never, iterations };
+  const roamsUntil = now() + (endsAt - now()) * roamShare;
+  const roamed = shorten(plan, search, stops, vehicles, roamsUntil, roaming);
+  const settled = shorten(plan, search, stops, vehicles, endsAt, settling);
+  return { ...plan.toRoutesPlan(), never, iterations: roamed + settled };
 }
 
 /** Vehicles that any plan needs, by units alone. */
