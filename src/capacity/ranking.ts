@@ -4,7 +4,8 @@ import { judge, type OrderFacts, type RoutingPolicy, rulesFor } from "./policy.t
 
 /**
  * Who can serve this, and how well. Pure: plain data in, plain data out; routing and `GET /v1/channels/rankings` both
- * stand on it. Of routing's 7 µs an order over 12 channels (bench/measure/route-cost.ts) it is 5.
+ * stand on it. Routing takes 7 to 8 µs an order over 12 channels
+ * (bench/measure/route-cost.ts), of which this is two thirds.
  */
 export interface Wish {
   location: { lat: number; lng: number };
