@@ -74,7 +74,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const database =
     overrides.database ??
     openDatabase(config.DATABASE_URL, { connections: config.DATABASE_CONNECTIONS, application: "uoop" });
-  const common = { database, clock, ids, log, metrics, config, rule: config.WEBHOOK_TARGETS };
+  const { WEBHOOK_TARGETS: rule, SLOT_DAYS_AHEAD: slotDaysAhead } = config;
+  const common = { database, clock, ids, log, metrics, config, rule, slotDaysAhead };
 
   const bus = createEventLog({ database });
   const holder = ids.create("own", clock.nowMs());
@@ -96,11 +97,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   });
   const reconciliation = createReconciliationStore(database);
   const reconciler = reconcilerOver({ store: reconciliation, channels, orchestration }, capacity, common);
-  const projector = createProjector({ ...common, bus });
-  const analyst = createAnalyst({ ...common, bus, halfLives: halfLivesOf(config) });
   const readModel = createReadModel({ database });
   const feed = createEventFeed({ ...common, bus });
-  const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
   const contexts = { orchestration, capacity, policies, readModel, performance, keys };
   const trials = createTrials({ ...common, policies, capacity });
@@ -110,7 +108,10 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const partitions = createPartitionKeeper({ database, clock, log });
   const all: Record<ServiceName, Service> = {
     ...{ database: databaseService(database), partitions, channels, capacity, policies, performance, relay },
-    ...{ webhooks: deliverer, projector, analyst, sealer, feed, orchestration, reconciler, gateway },
+    ...{ webhooks: deliverer, sealer: createSealer({ database, clock, log }), feed, orchestration },
+    projector: createProjector({ ...common, bus }),
+    analyst: createAnalyst({ ...common, bus, halfLives: halfLivesOf(config) }),
+    ...{ reconciler, gateway },
   };
   const services = servicesOf(config.roleSet).map((name) => all[name]);
   return {

@@ -54,6 +54,8 @@ export type Exclusion =
   | "no_slot"
   | "too_late"
   | "full"
+  | "not_carried"
+  | "stock"
   | "down"
   | "distance"
   | "eta"
@@ -104,7 +106,8 @@ export function evaluate(
     const found =
       typeof screened === "string"
         ? screened
-        : unlessDown(channel, findSlot(wish, room, distanceMeters, nowMs, taken, screened));
+        : ((room.stock ? lacking(wish.facts.items, room.stock) : null) ??
+          unlessDown(channel, findSlot(wish, room, distanceMeters, nowMs, taken, screened)));
     if (typeof found !== "string") candidates.push(found);
     else {
       excluded.set(found, (excluded.get(found) ?? 0) + 1);
@@ -161,6 +164,20 @@ function vehicleFor({ vehicle, policy }: Wish, channel: Channel): Vehicle | null
   if (vehicle === null) return fastest(channel.vehicles.filter((one) => allowed!.includes(one)));
   const may = channel.vehicles.includes(vehicle) && (allowed === undefined || allowed.includes(vehicle));
   return may ? vehicle : null;
+}
+
+/** A SKU that the channel does not have at all, or not enough of now. */
+function lacking(
+  items: Wish["facts"]["items"],
+  stock: NonNullable<ChannelRoom["stock"]>,
+): "not_carried" | "stock" | null {
+  let short = false;
+  for (const { sku } of items) {
+    const free = stock.get(sku);
+    if (free === undefined) return "not_carried";
+    short ||= free < items.reduce((sum, item) => (item.sku === sku ? sum + item.quantity : sum), 0);
+  }
+  return short ? "stock" : null;
 }
 
 /** The channel's earliest slot in the window that has room and that can still be made. */

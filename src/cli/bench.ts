@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { BenchOptions, BenchReport } from "../../bench/bench.ts";
+import type { RoutingOptions } from "../../bench/routing.ts";
 import type { SoakOptions } from "../../bench/soak.ts";
 import type { StoredOptions } from "../../bench/stored.ts";
 import type { WebhooksOptions } from "../../bench/webhooks.ts";
@@ -118,6 +119,14 @@ function addLoadBenches(add: Add, positive: Wiring["positive"]): void {
     10,
     async () => (await import("../../bench/stored.ts")).benchStored,
   ).option("--millions <number>", "orders that are stored, in millions (default 5)", positive);
+  add<RoutingOptions>(
+    "routing",
+    "orders to channels: distance from the bound by deadline, as a stream, and by OR-Tools",
+    1,
+    async () => (await import("../../bench/routing.ts")).benchRouting,
+  )
+    .option("--files <paths...>", "instances in the format of `uoop solve channels`, instead of its own")
+    .option("--python <path>", "the Python that OR-Tools is looked for in (default: python3)");
 }
 
 /** How it fares when others fail. */

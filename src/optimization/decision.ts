@@ -120,6 +120,8 @@ const exclusionTexts: Readonly<Record<Exclude<Exclusion, `rule:${string}`>, stri
   no_slot: "has no slot in the window",
   too_late: "could not be at the door before the window ends",
   full: "had no room left in the window",
+  stock: "had not enough of an item left",
+  not_carried: "does not carry all of the items",
   down: "could not be reached",
   distance: "is farther away than the routing policy allows",
   eta: "would take longer than the routing policy allows",

@@ -106,7 +106,7 @@ function answer(
 
 /** Full slots get room again, channels that are down answer again, and so may candidates that others of the batch took. */
 export const mayHaveRoomLater = ({ candidates, excluded }: Evaluation): boolean =>
-  candidates.length > 0 || excluded.has("full") || excluded.has("down");
+  candidates.length > 0 || excluded.has("full") || excluded.has("stock") || excluded.has("down");
 
 /** Why none fits, whatever time brings. */
 export function never({ excluded, nearest }: Evaluation): { kind: "never"; code: NeverCode; detail: string } {
@@ -137,6 +137,13 @@ export function never({ excluded, nearest }: Evaluation): { kind: "never"; code:
       code: "too_expensive",
       detail:
         "Every channel that fits costs more than is allowed (routing.maxCostMinor, or the routing policy).",
+    };
+  }
+  if (excluded.has("not_carried")) {
+    return {
+      kind: "never",
+      code: "not_serviceable",
+      detail: "Channels serve this place, but none carries all of its items.",
     };
   }
   return { kind: "never", code: "not_serviceable", detail: notServiceable(excluded, nearest) };

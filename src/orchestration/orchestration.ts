@@ -87,6 +87,7 @@ export class Orchestration implements OrchestrationApi, Service {
       () => this.#owners.identity(),
       dependencies.onAppended,
       patienceOf(config),
+      capacity.noteStock,
     );
     this.#waiters = createWaiters(clock);
     this.#owners = createOwners({

@@ -50,9 +50,10 @@ export function ownRoom(
   const own = attempts.filter(({ held }) => held);
   return network
     .filter(({ channel }) => own.some(({ channelId }) => channelId === channel.id))
-    .map(({ channel, slots }) => ({
-      channel,
-      slots: slots.map((slot) => {
+    .map((room) => ({
+      ...room,
+      ...(room.stock ? { stock: withOwn(room.stock, own) } : {}),
+      slots: room.slots.map((slot) => {
         const freed = own
           .filter(({ slotId }) => slotId === slot.id)
           .reduce((sum, { units }) => sum + units, 0);
@@ -60,6 +61,18 @@ export function ownRoom(
       }),
     }));
 }
+
+/** Stock as if what these attempts have of it were free. */
+const withOwn = (
+  stock: NonNullable<ChannelRoom["stock"]>,
+  own: Carried["attempts"],
+): NonNullable<ChannelRoom["stock"]> => ({
+  get(sku) {
+    const free = stock.get(sku);
+    const lines = own.flatMap((attempt) => attempt.stock ?? []).filter((line) => line.sku === sku);
+    return free === undefined ? undefined : lines.reduce((sum, { quantity }) => sum + quantity, free);
+  },
+});
 
 const passedOver = (order: Routable, nowMs: number): string[] =>
   (order.saga.avoiding ?? []).filter((one) => one.untilMs > nowMs).map((one) => one.channelId);

@@ -26,7 +26,7 @@ const wishFor = (units: number): Wish => ({
   maxCostMinor: null,
   excluded: [],
   policy: defaultPolicy,
-  facts: { items: [{ sku: "meal-1" }], priority: "standard", metadata: {} },
+  facts: { items: [{ sku: "meal-1", quantity: 1 }], priority: "standard", metadata: {} },
 });
 
 /** Channels near and far, of two types, with room in some of the coming slots. */
