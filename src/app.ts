@@ -5,9 +5,14 @@ import { type Capacity, createCapacity } from "./capacity/capacity.ts";
 import { type Channels, createChannels } from "./channels/channels.ts";
 import { createKeys, type Keys } from "./gateway/keys.ts";
 import { createGateway, openApiDocument } from "./gateway/server.ts";
+import type { PoliciesApi } from "./optimization/api.ts";
+import { createPolicies } from "./optimization/policies.ts";
 import type { OrchestrationApi } from "./orchestration/api.ts";
 import { createOrchestration } from "./orchestration/orchestration.ts";
 import { createSealer } from "./orchestration/sealer.ts";
+import { createTrials } from "./orchestration/trials.ts";
+import { createAnalyst } from "./performance/analyst.ts";
+import { createPerformance, halfLivesOf, type Performance } from "./performance/performance.ts";
 import { type Clock, systemClock } from "./platform/clock.ts";
 import type { Config } from "./platform/config.ts";
 import { type Database, openDatabase, statement } from "./platform/database.ts";
@@ -45,8 +50,10 @@ export interface App extends Service {
   readonly config: Config;
   readonly database: Database;
   readonly capacity: Capacity;
+  readonly policies: PoliciesApi;
   readonly orchestration: OrchestrationApi;
   readonly readModel: ReadModel;
+  readonly performance: Performance;
   readonly keys: Keys;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -67,7 +74,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const database =
     overrides.database ??
     openDatabase(config.DATABASE_URL, { connections: config.DATABASE_CONNECTIONS, application: "uoop" });
-  const common = { database, clock, ids, log, metrics, config, rule: config.WEBHOOK_TARGETS };
+  const { WEBHOOK_TARGETS: rule, SLOT_DAYS_AHEAD: slotDaysAhead } = config;
+  const common = { database, clock, ids, log, metrics, config, rule, slotDaysAhead };
 
   const bus = createEventLog({ database });
   const holder = ids.create("own", clock.nowMs());
@@ -75,49 +83,42 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const deliverer = createDeliverer({ ...common, bus, holder, random, exclusive });
   const pokeRelay = () => relay.poke();
   const webhooks = createWebhooks({ ...common, bus, onChanged: deliverer.poke, onAppended: pokeRelay });
-  const capacity = createCapacity({ ...common, onCommitted: pokeRelay });
-  const channels = overrides.channels ?? channelsOver(capacity, common);
-  const orchestration = createOrchestration({
+  const capacity = createCapacity({
     ...common,
-    capacity,
-    channels,
+    onCommitted: pokeRelay,
+    slotDaysAhead: config.SLOT_DAYS_AHEAD,
+  });
+  const policies = createPolicies(common);
+  const performance = createPerformance({ ...common, capacity });
+  const channels = overrides.channels ?? channelsOver(capacity, performance, common);
+  const orchestration = createOrchestration({
+    ...{ ...common, capacity, policies, channels, random, exclusive },
     onAppended: (rows) => relay.poke(rows),
-    random,
-    exclusive,
   });
   const reconciliation = createReconciliationStore(database);
   const reconciler = reconcilerOver({ store: reconciliation, channels, orchestration }, capacity, common);
-  const projector = createProjector({ ...common, bus });
   const readModel = createReadModel({ database });
   const feed = createEventFeed({ ...common, bus });
-  const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
-  const api = { ...common, orchestration, capacity, readModel, reconciliation, feed, keys, webhooks };
+  const contexts = { orchestration, capacity, policies, readModel, performance, keys };
+  const trials = createTrials({ ...common, policies, capacity });
+  const api = { ...common, ...contexts, trials, reconciliation, feed, webhooks };
   const gateway = createGateway(api);
 
+  const partitions = createPartitionKeeper({ database, clock, log });
   const all: Record<ServiceName, Service> = {
-    database: databaseService(database),
-    partitions: createPartitionKeeper({ database, clock, log }),
-    channels,
-    capacity,
-    relay,
-    webhooks: deliverer,
-    projector,
-    sealer,
-    feed,
-    orchestration,
-    reconciler,
-    gateway,
+    ...{ database: databaseService(database), partitions, channels, capacity, policies, performance, relay },
+    ...{ webhooks: deliverer, sealer: createSealer({ database, clock, log }), feed, orchestration },
+    projector: createProjector({ ...common, bus }),
+    analyst: createAnalyst({ ...common, bus, halfLives: halfLivesOf(config) }),
+    ...{ reconciler, gateway },
   };
   const services = servicesOf(config.roleSet).map((name) => all[name]);
   return {
     name: "app",
     config,
     database,
-    capacity,
-    orchestration,
-    readModel,
-    keys,
+    ...contexts,
     metrics,
     log,
     get url() {
@@ -132,7 +133,11 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
 type Common = Parameters<typeof createCapacity>[0] & { metrics: Metrics; config: Config };
 
 /** Channels whose circuits are noted where channels are kept. */
-const channelsOver = (capacity: Capacity, { clock, log, metrics, config }: Common): Channels =>
+const channelsOver = (
+  capacity: Capacity,
+  performance: Performance,
+  { clock, log, metrics, config }: Common,
+): Channels =>
   createChannels({
     clock,
     log,
@@ -145,6 +150,7 @@ const channelsOver = (capacity: Capacity, { clock, log, metrics, config }: Commo
     },
     onCircuit: (id, partner, detail) =>
       capacity.noteCircuit(id, partner, detail, { actor: "breaker", source: `${hostname()}:${process.pid}` }),
+    onCall: performance.noteCall,
     known: knownTo(capacity),
   });
 

@@ -6,9 +6,12 @@ const serviceNames = [
   "partitions",
   "channels",
   "capacity",
+  "policies",
+  "performance",
   "relay",
   "webhooks",
   "projector",
+  "analyst",
   "sealer",
   "feed",
   "orchestration",
@@ -32,14 +35,22 @@ export const roleTable: Readonly<Record<Role, RoleRow>> = {
     services: ["channels", "sealer", "orchestration", "reconciler"],
     needs: ["capacity", "optimization"],
   },
-  optimization: { does: "chooses channels", services: [], needs: [] },
-  capacity: { does: "keeps channels, slots and who has room", services: ["capacity"], needs: [] },
+  optimization: { does: "chooses channels", services: ["policies"], needs: [] },
+  capacity: {
+    does: "keeps channels, slots and who has room",
+    services: ["capacity", "performance"],
+    needs: [],
+  },
   relay: {
     does: "moves events from the outbox to the bus and to webhooks",
     services: ["relay", "webhooks"],
     needs: [],
   },
-  "read-model": { does: "projects the bus into what GETs read", services: ["projector"], needs: [] },
+  "read-model": {
+    does: "projects the bus into what GETs read, and measures channels",
+    services: ["projector", "analyst"],
+    needs: [],
+  },
 };
 
 /** Services that these roles start, in order. Throws a sentence when a role lacks one that it needs. */

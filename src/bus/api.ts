@@ -18,6 +18,8 @@ export interface Bus {
    * only those of one order or channel, and then fewer than `limit` means that these are all.
    */
   read(options: { after: number; limit: number; subject?: string }): Promise<readonly LoggedRow[]>;
+  /** Rows of these subjects that are before `before`, in order: what led up to it. Whoever asks bounds the subjects. */
+  history(subjects: readonly string[], before: number): Promise<readonly LoggedRow[]>;
   /** The last position given out. */
   head(): Promise<number>;
   /** Calls `wake` when something may be new: a hint (losing one costs time, not data). Returns how to stop. */

@@ -1,4 +1,4 @@
-import type { Clock } from "../platform/clock.ts";
+import { type Clock, sleep } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Service } from "../platform/service.ts";
@@ -21,6 +21,8 @@ export interface ConsumerOptions {
   maxChunkRows?: number;
   /** How often it looks when nobody wakes it. */
   idleMs?: number;
+  /** It rests so long after a chunk that was not full, so that what is not urgent is done in fewer, larger chunks. */
+  restMs?: number;
 }
 
 export interface Consumer extends Service {
@@ -34,11 +36,12 @@ const refreshMs = 2_000;
 
 /** Follows the bus from its own committed position: chunk after chunk, in order, at least once, never past a failure. */
 export function createConsumer(options: ConsumerOptions): Consumer {
-  const { bus, clock, log, metrics, name, handle, maxChunkRows = 2_000, idleMs = 250 } = options;
+  const { bus, clock, log, metrics, name, handle, maxChunkRows = 2_000, idleMs = 250, restMs = 0 } = options;
   const waker = createWaker(clock);
   let position = 0;
   let refreshedMs = 0;
-  let stopping = false;
+  let stopping = new AbortController();
+  let full = false;
   let loop: Promise<void> | undefined;
   let unsubscribe: () => void = () => undefined;
   let waiting: { position: number; done: (arrived: boolean) => void }[] = [];
@@ -48,9 +51,10 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     const last = rows.at(-1);
     if (!last) return refresh();
     const to = lastPosition(last);
+    full = rows.length >= maxChunkRows;
     const done = await handle(rows, position, to);
     position = done ? to : await bus.committed(name);
-    const lag = rows.length < maxChunkRows ? 0 : (await bus.head()) - position;
+    const lag = !full ? 0 : (await bus.head()) - position;
     metrics.consumerLag.set({ consumer: name }, Math.max(0, lag));
     tell();
     return true;
@@ -73,9 +77,10 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 
   async function run(): Promise<void> {
     let failures = 0;
-    while (!stopping) {
+    while (!stopping.signal.aborted) {
       try {
         if (!(await step())) await waker.wait(idleMs);
+        else if (restMs > 0 && !full) await sleep(clock, restMs, stopping.signal);
         failures = 0;
       } catch (error) {
         failures += 1;
@@ -99,13 +104,13 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       });
     },
     async start() {
-      stopping = false;
+      stopping = new AbortController();
       position = await bus.committed(name);
       unsubscribe = bus.onPublished(() => waker.wake());
       loop = run();
     },
     async stop() {
-      stopping = true;
+      stopping.abort();
       unsubscribe();
       waker.wake();
       await loop;

@@ -39,6 +39,10 @@ const readSubject = statement(
   "event_log_read_subject",
   `select ${columns} from event_log where subject = $3 and ${after} order by position limit $2`,
 );
+const readHistory = statement(
+  "event_log_history",
+  `select ${columns} from event_log where subject = any ($1) and position < $2 order by position`,
+);
 const readHead = statement("event_log_head", "select next_position - 1 as position from event_log_head");
 const readCommitted = statement(
   "bus_consumer_committed",
@@ -71,6 +75,9 @@ export function createEventLog(options: { database: Database }): Bus & EventSink
       if (subject !== undefined) return database.run<LoggedRow>(readSubject, [after, limit, subject]);
       return tail.read(after, limit) ?? database.run<LoggedRow>(readRows, [after, limit]);
     },
+
+    history: (subjects, before) =>
+      subjects.length === 0 ? Promise.resolve([]) : database.run<LoggedRow>(readHistory, [subjects, before]),
 
     async head() {
       const [head] = await database.run<{ position: number }>(readHead);

@@ -1,12 +1,11 @@
 import {
   BrokenCircuitError,
-  BulkheadRejectedError,
-  bulkhead,
   CircuitState,
   ConsecutiveBreaker,
   circuitBreaker,
   handleWhenResult,
 } from "cockatiel";
+import pLimit from "p-limit";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 
@@ -22,6 +21,8 @@ export interface BreakerSettings {
 
 /** Calls waiting for one of the channel's connections at most; beyond it the answer is `retry`. */
 const maxWaitingCalls = 10_000;
+/** So many calls at once go to a channel that has not shown yet that it answers more. */
+const firstCallsAtOnce = 4;
 const busyRetryMs = 500;
 const probingRetryMs = 1_000;
 
@@ -33,6 +34,8 @@ interface Held {
 }
 
 export interface Guard {
+  /** It failed last: what goes to it now may be lost, so it gets no more than it takes to be sure. */
+  readonly suspect: boolean;
   /** Runs `work` unless the channel is known to be down or too many calls wait for it already. */
   run<T extends { failed: boolean }>(maxConcurrentCalls: number, work: () => Promise<T>): Promise<T | Held>;
 }
@@ -41,6 +44,10 @@ export interface Guard {
  * One endpoint's circuit breaker and limit of calls at once, kept for the endpoint's life. Opens after some failures in a
  * row; later one call tries, and while it does the others are held back rather than queued behind it. `onChange` is told when it
  * opens (true) and closes.
+ *
+ * A call without an answer leaves its order in doubt (I4), and a dead channel leaves all that are under way in doubt. So the limit grows
+ * from a few with every answer that came while it was reached; and after a failure no more calls go at once than would
+ * open the circuit if they failed too.
  */
 export function createGuard(
   clock: Clock,
@@ -53,9 +60,27 @@ export function createGuard(
     handleWhenResult((result) => (result as { failed?: boolean } | undefined)?.failed === true),
     { halfOpenAfter: recoveryMs, breaker: new ConsecutiveBreaker(failuresToOpen) },
   );
+  let failuresInRow = 0;
+  let atOnce = firstCallsAtOnce;
+  const calls = pLimit(firstCallsAtOnce);
+
+  /** Takes note of how a call went. */
+  function note(failed: boolean): void {
+    if (!failed && calls.activeCount >= atOnce) atOnce += 1;
+    failuresInRow = failed ? failuresInRow + 1 : 0;
+  }
+
+  function limitCalls(maxConcurrentCalls: number): void {
+    atOnce = Math.min(atOnce, maxConcurrentCalls);
+    const safe = failuresInRow === 0 ? atOnce : Math.max(1, failuresToOpen - failuresInRow);
+    const limit = Math.min(atOnce, safe);
+    if (limit !== calls.concurrency) calls.concurrency = limit;
+  }
+
   let openUntilMs = 0;
   breaker.onBreak(() => {
     openUntilMs = clock.nowMs() + recoveryMs;
+    atOnce = firstCallsAtOnce;
     log.warn({ recoveryMs }, "channel fails: its circuit is open");
     onChange(true);
   });
@@ -63,9 +88,6 @@ export function createGuard(
     log.info("channel answers again: its circuit is closed");
     onChange(false);
   });
-
-  let limit = 0;
-  let calls = bulkhead(1, 0);
 
   const heldBack = (): Held | undefined => {
     if (breaker.state === CircuitState.HalfOpen) {
@@ -83,19 +105,26 @@ export function createGuard(
   };
 
   return {
+    get suspect() {
+      return failuresInRow > 0;
+    },
     async run(maxConcurrentCalls, work) {
       const early = heldBack();
       if (early) return early;
-      if (limit !== maxConcurrentCalls) {
-        limit = maxConcurrentCalls;
-        calls = bulkhead(limit, maxWaitingCalls);
-      }
+      if (calls.pendingCount >= maxWaitingCalls)
+        return { kind: "held_back", afterMs: busyRetryMs, detail: "too many calls wait for the channel" };
+      limitCalls(maxConcurrentCalls);
+      const guarded = async () => {
+        const held = heldBack();
+        if (held) return held;
+        const result = await breaker.execute(work);
+        note(result.failed);
+        limitCalls(maxConcurrentCalls);
+        return result;
+      };
       try {
-        return await calls.execute(async () => heldBack() ?? (await breaker.execute(work)));
+        return await calls(guarded);
       } catch (error) {
-        if (error instanceof BulkheadRejectedError) {
-          return { kind: "held_back", afterMs: busyRetryMs, detail: "too many calls wait for the channel" };
-        }
         if (error instanceof BrokenCircuitError) {
           return { kind: "held_back", afterMs: probingRetryMs, detail: "the channel failed repeatedly" };
         }

@@ -30,6 +30,8 @@ export interface ChannelsOptions {
   breaker: BreakerSettings;
   /** A circuit of this process opened (what failed last) or closed (null). */
   onCircuit(channelId: string, partner: string | undefined, detail: string | null): Promise<void>;
+  /** A request to a channel was made. */
+  onCall?: NonNullable<EndpointWorld["onCall"]>;
   /** Channels as they are known, also with circuits that other processes opened. */
   known(): readonly Channel[];
 }

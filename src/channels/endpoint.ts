@@ -21,6 +21,8 @@ export interface EndpointWorld {
   breaker: BreakerSettings;
   /** A circuit opened (what failed last) or closed (null). */
   onCircuit(to: Addressee, detail: string | null): void;
+  /** A request was made (not one that the breaker held back). */
+  onCall?(call: { channelId: string; call: string; ms: number; failed: boolean }): void;
 }
 
 /** What may change by a PATCH of the channel, so it comes with each call. */
@@ -109,6 +111,8 @@ export function createEndpoint(world: EndpointWorld, to: Addressee): Endpoint {
         : result;
     const first = done.outcomes[0];
     const seconds = (world.clock.nowMs() - startedMs) / 1_000;
+    if (!("kind" in result))
+      world.onCall?.({ channelId: to.channelId, call: as.path, ms: seconds * 1_000, failed: result.failed });
     world.metrics.channelCalls
       .labels(to.channelId, as.path, first ? outcomeLabel(first, as.path) : "none")
       .observe(seconds);
@@ -171,7 +175,7 @@ export function createEndpoint(world: EndpointWorld, to: Addressee): Endpoint {
       if (calls.length === 0) return [];
       if (calls.length === 1) return [await single(settings, calls[0]!)];
       const { maxBatch } = await reading;
-      if (maxBatch === 1) return Promise.all(calls.map((call) => single(settings, call)));
+      if (maxBatch === 1 || guard.suspect) return Promise.all(calls.map((call) => single(settings, call)));
       const parts = chunk(calls, maxBatch).map((part) => together(settings, part));
       return (await Promise.all(parts)).flat();
     },

@@ -1,8 +1,10 @@
 import type { Command } from "commander";
 import type { BenchOptions, BenchReport } from "../../bench/bench.ts";
 import type { GapBenchOptions } from "../../bench/gap.ts";
+import type { RoutingOptions } from "../../bench/routing.ts";
 import type { SoakOptions } from "../../bench/soak.ts";
 import type { StoredOptions } from "../../bench/stored.ts";
+import type { WebhooksOptions } from "../../bench/webhooks.ts";
 
 /** Parsers of options, and how a command's exit code is passed on: program.ts has them. */
 interface Wiring {
@@ -34,12 +36,7 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
     .description("measure the platform: docs/performance.md says how to read it");
 
   /** `seconds`: default length of a measured phase. */
-  const add = <Extra extends object>(
-    name: string,
-    description: string,
-    seconds: number,
-    load: () => Promise<Run<Extra>>,
-  ): Command =>
+  const add: Add = (name, description, seconds, load) =>
     bench
       .command(name, { isDefault: name === "orders" })
       .description(description)
@@ -50,12 +47,23 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
       .option("--folder <path>", "where the data is made, so which disk is measured (default: temporary)")
       .option("--seed <number>", "of the orders' contents", whole(0, 2 ** 32 - 1))
       .action(
-        does(async (options: CommonOptions & Extra) => {
+        does(async (options: CommonOptions & Parameters<Awaited<ReturnType<typeof load>>>[0]) => {
           const length = options.seconds ?? (options.quick ? quickSeconds : seconds);
           return runBench(name, options, await load(), length);
         }),
       );
+  addLoadBenches(add, positive);
+  addTroubleBenches(add, positive);
+}
 
+type Add = <Extra extends object>(
+  name: string,
+  description: string,
+  seconds: number,
+  load: () => Promise<Run<Extra>>,
+) => Command;
+
+function addLoadBenches(add: Add, positive: Wiring["positive"]): void {
   add(
     "orders",
     "orders a second, latency, what an order costs, and the limit of the same SQL",
@@ -73,6 +81,12 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
     "what the gateway adds to a request",
     8,
     async () => (await import("../../bench/gateway.ts")).benchGateway,
+  );
+  add(
+    "quotes",
+    "quotes a second, and what routing costs an order",
+    8,
+    async () => (await import("../../bench/quotes.ts")).benchQuotes,
   );
   add(
     "reads",
@@ -106,6 +120,14 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
     10,
     async () => (await import("../../bench/stored.ts")).benchStored,
   ).option("--millions <number>", "orders that are stored, in millions (default 5)", positive);
+  add<RoutingOptions>(
+    "routing",
+    "orders to channels: distance from the bound by deadline, as a stream, and by OR-Tools",
+    1,
+    async () => (await import("../../bench/routing.ts")).benchRouting,
+  )
+    .option("--files <paths...>", "instances in the format of `uoop solve channels`, instead of its own")
+    .option("--python <path>", "the Python that OR-Tools is looked for in (default: python3)");
   add<GapBenchOptions>(
     "gap",
     "generalised assignment problems beside native CP-SAT (PyPI ortools, when there); --seconds is each one's deadline",
@@ -115,6 +137,22 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
     .option("--files <files...>", "OR-Library format (default: some of each class are made)")
     .option("--optima <file>", "a text that names their optima: d05100 6353, …")
     .option("--python <path>", "the Python that has OR-Tools (default: python3)");
+}
+
+/** How it fares when others fail. */
+function addTroubleBenches(add: Add, positive: Wiring["positive"]): void {
+  add<WebhooksOptions>(
+    "webhooks",
+    "ten subscribers to every event: beside the load, and when they fail",
+    10,
+    async () => (await import("../../bench/webhooks.ts")).benchWebhooks,
+  ).option("--rate <number>", "orders a second (default 2,000)", positive);
+  add(
+    "partners",
+    "what becomes of orders when channels are dead and others fail",
+    20,
+    async () => (await import("../../bench/partners.ts")).benchPartners,
+  );
 }
 
 async function runBench<Extra extends object>(

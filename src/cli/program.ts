@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { addBenchCommands } from "./bench.ts";
+import { addChaosCommand } from "./chaos.ts";
 import { addSolveCommands } from "./solve.ts";
 
 /** The command was used wrongly; the message says how. Exit code 2. */
@@ -50,6 +51,7 @@ export function buildProgram(): { run(argv: readonly string[]): Action } {
   addCertifyCommand(program, does);
   addSolveCommands(program, { does, whole: integerOption });
   addBenchCommands(program, { does, whole: integerOption, positive: positiveNumber });
+  addChaosCommand(program, { does, whole: integerOption });
   return {
     async run(argv) {
       await program.parseAsync(argv as string[]);

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { addSolveChannels } from "./solve-channels.ts";
 import { addSolveGap } from "./solve-gap.ts";
 
 /** Parsers of options, and how a command's exit code is passed on: program.ts has them. */
@@ -14,5 +15,6 @@ export function addSolveCommands(program: Command, wiring: Wiring): void {
   const solve = program
     .command("solve")
     .description("solve a problem in a file with the solvers that the service runs");
+  addSolveChannels(solve, wiring);
   addSolveGap(solve, wiring);
 }

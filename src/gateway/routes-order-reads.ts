@@ -1,11 +1,10 @@
-import { UoopError } from "../platform/errors.ts";
 import type { OrderFilter } from "../read-model/api.ts";
 import type { App, GatewayWorld } from "./app.ts";
 import { visibleTo } from "./auth.ts";
 import { readCursor, writeCursor } from "./cursors.ts";
 import type { Principal } from "./keys.ts";
 import { answers, idParams, problemAnswers } from "./schemas.ts";
-import { decision, type OrderQuery, order, orderList, orderQuery, timeline } from "./schemas-orders.ts";
+import { decisions, type OrderQuery, order, orderList, orderQuery, timeline } from "./schemas-orders.ts";
 import { reversed } from "./submission.ts";
 
 export function orderReadRoutes(app: App, world: GatewayWorld): void {
@@ -120,24 +119,24 @@ function getDecision(app: App, { reads, orchestration, requires }: GatewayWorld)
   const schema = {
     tags: ["orders"],
     operationId: "getOrderDecision",
-    summary: "Why this channel",
+    summary: "Why this channel, in words",
     description:
-      "The routing decision of the order's newest attempt, or of its last routing when it has none.",
+      "A decision for each attempt, newest first, and before them the last routing if it found nobody. Names are those that " +
+      "channels have now.",
     params: idParams,
     ...answers(
-      decision.ref,
-      { 200: "The decision" },
-      problemAnswers({ key: true, body: false }, "order_not_found", "not_found"),
+      decisions.ref,
+      { 200: "The decisions" },
+      problemAnswers({ key: true, body: false }, "order_not_found"),
     ),
   };
   app.get(
     "/v1/orders/:id/decision",
     { schema, onRequest: requires("orders:read") },
     async (request, reply) => {
-      const view = await reads.find(request.params.id, request.principal);
-      const [found] = await orchestration.decisions([view.id]);
-      if (!found) throw new UoopError("not_found", "No routing decision is kept for this order yet.");
-      return reply.send(found);
+      const { id: orderId } = await reads.find(request.params.id, request.principal);
+      const [found] = await orchestration.decisions([orderId]);
+      return reply.send({ orderId, decisions: found ?? [] });
     },
   );
 }

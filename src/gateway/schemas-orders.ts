@@ -1,7 +1,8 @@
 import { type Static, Type } from "typebox";
 import { type ChannelType, channelTypes, type Vehicle, vehicles } from "../capacity/api.ts";
-import type { DecisionView } from "../orchestration/api.ts";
+import type { OrderDecision } from "../orchestration/api.ts";
 import type { OrderView, PersonalData, Priority, ReasonCode } from "../orchestration/order.ts";
+import { type ComplaintKind, complaintKinds } from "../orchestration/order.ts";
 import { type OrderStatus, orderStatuses } from "../orchestration/order-state.ts";
 import type { Problem } from "../platform/errors.ts";
 import {
@@ -60,10 +61,10 @@ const routing = strict({
 const metadata = Type.Unsafe<Record<string, unknown>>({
   type: "object",
   additionalProperties: true,
-  description: `yours: kept and shown, never looked into; at most ${maxMetadataBytes} bytes and ${maxMetadataDepth} levels`,
+  description: `yours: kept and shown; routing policies may look at \`tags\` (a list) and \`customerTier\`; at most ${maxMetadataBytes} bytes and ${maxMetadataDepth} levels`,
 });
 
-const newOrderFields = {
+export const newOrderFields = {
   externalId: Type.Optional(
     line(128, { description: "your id of it; also the idempotency key when no header gives one" }),
   ),
@@ -246,6 +247,17 @@ export const orderShape = Type.Object(
       Type.Integer({ description: "what the channel charges for the cancellation" }),
     ),
     lateSince: Type.Optional(instant("the end of the promised window, once it has passed without delivery")),
+    complaints: Type.Optional(
+      Type.Array(
+        Type.Object({
+          id: Type.String(),
+          kind: oneOf<ComplaintKind>(complaintKinds),
+          at: instant("RFC 3339 UTC"),
+          channelId: Type.String({ description: "the channel that had the order then" }),
+        }),
+        { description: "oldest first" },
+      ),
+    ),
     createdAt: instant("RFC 3339 UTC"),
     updatedAt: instant("RFC 3339 UTC"),
   },
@@ -297,25 +309,69 @@ export type OrderQuery = Static<typeof orderQuery>;
 
 export const timeline = listOf(event.ref);
 
-const score = { channelId: Type.String(), score: Type.Number() };
-export const decision = component<DecisionView>(
-  "Decision",
-  Type.Object(
-    {
-      method: oneOf<DecisionView["method"]>(["best_each", "greedy", "round_robin"]),
-      policy: Type.String(),
-      chosen: Type.Unsafe<DecisionView["chosen"]>({
-        type: ["object", "null"],
-        properties: score,
-        required: ["channelId", "score"],
-      }),
-      candidates: Type.Array(
-        Type.Object({ ...score, costMinor: amount, etaMinutes: Type.Number(), why: Type.String() }),
-      ),
-      excluded: Type.Record(Type.String(), Type.Integer(), {
-        description: "channels that were not candidates, by reason",
+const decisionShape = Type.Object({
+  policy: Type.String({ description: "the routing policy and its version" }),
+  method: oneOf<OrderDecision["method"]>(["best_each", "greedy", "round_robin"]),
+  summary: Type.String({ description: "who was chosen and how, in words" }),
+  attempt: Type.Unsafe<OrderDecision["attempt"]>({
+    type: ["object", "null"],
+    description: "what it led to; null: nobody was found",
+    properties: {
+      leg: Type.Integer(),
+      attempt: Type.Integer(),
+      at: instant("RFC 3339 UTC"),
+      channelId: Type.String(),
+      booking: Type.String({
+        description: "pending, booked, refused, cancelled; holding, held while it moves",
       }),
     },
-    { description: "Why this channel" },
+  }),
+  chosen: Type.Unsafe<OrderDecision["chosen"]>({
+    type: ["object", "null"],
+    properties: { channelId: Type.String(), name: Type.String(), score: Type.Number() },
+  }),
+  candidates: Type.Array(
+    Type.Object({
+      channelId: Type.String(),
+      name: Type.String(),
+      score: Type.Number({ description: "higher is better" }),
+      costMinor: amount,
+      etaMinutes: Type.Number({ description: "from then, or the window's start when that is later" }),
+      usedPercent: Type.Integer({ description: "of its slot, with this order in it" }),
+      qualityPercent: Type.Integer(),
+      adjustment: Type.Number({ description: "what the policy's rules added to its penalty" }),
+      why: Type.String({ description: "in words: chosen, or why not" }),
+    }),
+    { description: "best first; the best few" },
+  ),
+  excluded: Type.Array(
+    Type.Object({
+      reason: Type.Unsafe<OrderDecision["excluded"][number]["reason"]>({ type: "string" }),
+      channels: Type.Integer({ description: "how many" }),
+      text: Type.String(),
+    }),
+    { description: "channels that were not candidates, by reason" },
+  ),
+  nearestExcluded: Type.Array(
+    Type.Object({
+      channelId: Type.String(),
+      name: Type.String(),
+      distanceMeters: Type.Integer(),
+      why: Type.String(),
+    }),
+  ),
+  solver: Type.Optional(
+    Type.Object(
+      { objective: Type.Number(), bound: Type.Number(), ms: Type.Number() },
+      { description: "of the orders that were routed together: what it came to, and what it can't go below" },
+    ),
+  ),
+});
+
+export const decisions = component<{ orderId: string; decisions: readonly OrderDecision[] }>(
+  "Decisions",
+  Type.Object(
+    { orderId: Type.String(), decisions: Type.Array(decisionShape) },
+    { description: "How an order was routed, newest first" },
   ),
 );

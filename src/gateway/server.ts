@@ -1,12 +1,14 @@
 import type { Socket } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { fastify } from "fastify";
 import type { TSchema } from "typebox";
-import type { Clock } from "../platform/clock.ts";
+import { type Clock, sleep } from "../platform/clock.ts";
 import { UoopError } from "../platform/errors.ts";
 import type { Service } from "../platform/service.ts";
 import type { App, GatewayDependencies, GatewayWorld } from "./app.ts";
 import { createGuards, type Guard } from "./auth.ts";
+import { acceptCsv } from "./csv.ts";
 import { docsRoutes } from "./docs.ts";
 import { collectOpenApi, openApiRoute } from "./openapi.ts";
 import { createOrderReads } from "./order-reads.ts";
@@ -21,16 +23,28 @@ import { createRateLimiter } from "./rate-limit.ts";
 import { callbackRoutes } from "./routes-callbacks.ts";
 import { changeRoutes } from "./routes-change.ts";
 import { channelRoutes } from "./routes-channels.ts";
+import { complaintRoutes } from "./routes-complaints.ts";
 import { deadLetterRoutes } from "./routes-dead-letters.ts";
 import { differenceRoutes } from "./routes-differences.ts";
 import { healthRoutes } from "./routes-health.ts";
 import { operateRoutes } from "./routes-operate.ts";
 import { orderReadRoutes } from "./routes-order-reads.ts";
 import { orderRoutes } from "./routes-orders.ts";
+import { performanceRoutes } from "./routes-performance.ts";
+import { quoteRoutes } from "./routes-quotes.ts";
+import { routingRoutes } from "./routes-routing.ts";
+import { scheduleRoutes } from "./routes-schedules.ts";
+import { stockRoutes } from "./routes-stock.ts";
 import { webhookRoutes } from "./routes-webhooks.ts";
 import * as shared from "./schemas.ts";
 import * as channelSchemas from "./schemas-channels.ts";
+import * as complaintSchemas from "./schemas-complaints.ts";
 import * as orderSchemas from "./schemas-orders.ts";
+import * as performanceSchemas from "./schemas-performance.ts";
+import * as quoteSchemas from "./schemas-quotes.ts";
+import * as routingSchemas from "./schemas-routing.ts";
+import * as scheduleSchemas from "./schemas-schedules.ts";
+import * as stockSchemas from "./schemas-stock.ts";
 import * as webhookSchemas from "./schemas-webhooks.ts";
 import { streamRoutes } from "./streams.ts";
 import { createValidation } from "./validation.ts";
@@ -40,13 +54,18 @@ const maxBodyBytes = 4 * 1024 * 1024;
 const requestTimeoutMs = 30_000;
 /** Longer than the idle timeouts of usual load balancers (60 s), so that it is they who close. */
 const keepAliveMs = 72_000;
-/** At a stop, answers under way have this long. */
+/** At a stop, clients have this long to hear of it at their next request, before connections that stay idle are closed under them. */
+const lingerMs = 300;
+/** Then answers under way have this long. */
 const drainMs = 5_000;
 const drainSweepMs = 20;
 /** Requests under way at most (streams have a limit of their own); beyond it 503 at once, before a key or a body is looked at. */
 const maxRequestsUnderWay = 10_000;
 
-const components: readonly TSchema[] = [shared, orderSchemas, channelSchemas, webhookSchemas]
+const components: readonly TSchema[] = [
+  ...[shared, orderSchemas, channelSchemas, scheduleSchemas, routingSchemas, quoteSchemas, webhookSchemas],
+  ...[performanceSchemas, complaintSchemas, stockSchemas],
+]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
     (value): value is shared.Component<unknown> =>
@@ -84,10 +103,22 @@ export function createGateway(
     async stop() {
       if (app === undefined || stopping.signal.aborted) return;
       stopping.abort();
+      await linger(sockets, deps.clock);
       const drained = drainConnections(app, sockets, deps.clock);
       await app.close().finally(drained);
     },
   };
+}
+
+/**
+ * A connection that is closed while a request is on its way cuts that off. So each is told by the answer to its next request (503,
+ * `connection: close`); only those that say nothing for a while are closed unasked, right after all that had arrived was read.
+ */
+async function linger(sockets: ReadonlySet<Socket>, clock: Clock): Promise<void> {
+  const isKept = () => [...sockets].some(({ bytesRead }) => bytesRead > 0);
+  for (let leftMs = lingerMs; leftMs > 0 && isKept(); leftMs -= drainSweepMs)
+    await sleep(clock, drainSweepMs);
+  await setImmediate(); // of an event loop's round, this is when its reading is over
 }
 
 /**
@@ -138,7 +169,8 @@ async function buildApp(
   for (const schema of components) app.addSchema(schema);
   for (const add of [
     ...[orderRoutes, orderReadRoutes, changeRoutes, operateRoutes, differenceRoutes, streamRoutes],
-    ...[channelRoutes, callbackRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
+    ...[channelRoutes, scheduleRoutes, performanceRoutes, routingRoutes, callbackRoutes, complaintRoutes],
+    ...[quoteRoutes, stockRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
   ])
     add(app, world);
   openApiRoute(app);
@@ -167,10 +199,15 @@ function createHttp({ log, validation, stopping }: GatewayWorld): App {
     if (body.length === 0) done(null, undefined);
     else parse(request, body, done);
   });
-  app.addHook("onRequest", (_request, reply, done) => {
+  acceptCsv(app);
+  app.addHook("onRequest", (_request, _reply, done) => {
     if (!stopping.aborted) return done();
-    reply.header("connection", "close");
     done(new UoopError("unavailable", "The process is stopping; another one answers."));
+  });
+  // Also what was under way already is the last on its connection: one that then lay idle would be closed, perhaps under a request.
+  app.addHook("onSend", (_request, reply, payload, done) => {
+    if (stopping.aborted) reply.header("connection", "close");
+    done(null, payload);
   });
   return app;
 }

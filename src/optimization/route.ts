@@ -1,40 +1,29 @@
 import type { ChannelRoom } from "../capacity/api.ts";
-import {
-  type Candidate,
-  type Evaluation,
-  type Exclusion,
-  evaluate,
-  type RoutingPolicy,
-  type Wish,
-} from "../capacity/ranking.ts";
-import type { DecisionView } from "../orchestration/api.ts";
+import { type Candidate, type Evaluation, type Exclusion, evaluate, type Wish } from "../capacity/ranking.ts";
+import { type DecisionMethod, type DecisionRecord, exclusionText, recordDecision } from "./decision.ts";
 
 /** Where an order goes; plain data, to be reserved by whoever asked. */
 export interface Route {
   candidate: Candidate;
-  decision: DecisionView;
+  decision: DecisionRecord;
 }
 
 /** `none_now`: some could serve it and are full or down for now. `never`: none fits, whatever time brings. */
 export type Routed =
   | { kind: "route"; route: Route }
-  | { kind: "none_now"; decision: DecisionView }
-  | { kind: "never"; code: NeverCode; detail: string; decision: DecisionView };
+  | { kind: "none_now"; decision: DecisionRecord }
+  | { kind: "never"; code: NeverCode; detail: string; decision: DecisionRecord };
 
 export type NeverCode = "not_serviceable" | "no_slot" | "too_late" | "too_expensive" | "refused_by_channels";
 
 export type RoutingMethod = "weighted" | "round_robin";
 
 export interface RouteOptions {
-  policy: RoutingPolicy;
   method: RoutingMethod;
   nowMs: number;
   /** Whose turn it is under round robin; counted on. */
   turn: { next: number };
 }
-
-/** Candidates that a decision keeps; the others are counted. */
-const maxKeptCandidates = 5;
 
 /**
  * A channel for each wish, in input order (earlier wishes have precedence). When every wish can have its best channel
@@ -46,16 +35,12 @@ export function route(
   network: readonly ChannelRoom[],
   options: RouteOptions,
 ): Routed[] {
-  const evaluations = wishes.map((wish) => evaluate(wish, network, options.policy, options.nowMs));
+  const evaluations = wishes.map((wish) => evaluate(wish, network, options.nowMs));
   if (options.method === "round_robin") return inTurn(wishes, evaluations, network, options);
-  return everyoneGetsTheirBest(wishes, evaluations, options) ?? oneAfterAnother(wishes, network, options);
+  return everyoneGetsTheirBest(wishes, evaluations) ?? oneAfterAnother(wishes, network, options);
 }
 
-function everyoneGetsTheirBest(
-  wishes: readonly Wish[],
-  evaluations: readonly Evaluation[],
-  options: RouteOptions,
-): Routed[] | null {
+function everyoneGetsTheirBest(wishes: readonly Wish[], evaluations: readonly Evaluation[]): Routed[] | null {
   const taken = new Map<string, number>();
   for (const [index, { candidates }] of evaluations.entries()) {
     const best = candidates[0];
@@ -64,7 +49,9 @@ function everyoneGetsTheirBest(
     if (units > best.slot.sellable - best.slot.reserved) return null;
     taken.set(best.slot.id, units);
   }
-  return evaluations.map((evaluation) => answer(evaluation, evaluation.candidates[0], "best_each", options));
+  return evaluations.map((evaluation, index) =>
+    answer(wishes[index]!, evaluation, evaluation.candidates[0], "best_each"),
+  );
 }
 
 function oneAfterAnother(
@@ -74,10 +61,10 @@ function oneAfterAnother(
 ): Routed[] {
   const taken = new Map<string, number>();
   return wishes.map((wish) => {
-    const evaluation = evaluate(wish, network, options.policy, options.nowMs, taken);
+    const evaluation = evaluate(wish, network, options.nowMs, taken);
     const best = evaluation.candidates[0];
     if (best) taken.set(best.slot.id, (taken.get(best.slot.id) ?? 0) + wish.units);
-    return answer(evaluation, best, "greedy", options);
+    return answer(wish, evaluation, best, "greedy");
   });
 }
 
@@ -91,36 +78,38 @@ function inTurn(
   const taken = new Map<string, number>();
   const turnOf = new Map(network.map((room, index) => [room.channel.id, index]));
   return evaluations.map((evaluation, index) => {
-    const { units } = wishes[index]!;
+    const wish = wishes[index]!;
     const distanceInTurns = (candidate: Candidate) =>
       (turnOf.get(candidate.channel.id)! - (options.turn.next % network.length) + network.length) %
       network.length;
     const next = evaluation.candidates
-      .filter((candidate) => candidate.remaining - (taken.get(candidate.slot.id) ?? 0) >= units)
+      .filter((candidate) => candidate.remaining - (taken.get(candidate.slot.id) ?? 0) >= wish.units)
       .toSorted((a, b) => distanceInTurns(a) - distanceInTurns(b))[0];
     if (next) {
-      taken.set(next.slot.id, (taken.get(next.slot.id) ?? 0) + units);
+      taken.set(next.slot.id, (taken.get(next.slot.id) ?? 0) + wish.units);
       options.turn.next = turnOf.get(next.channel.id)! + 1;
     }
-    return answer(evaluation, next, "round_robin", options);
+    return answer(wish, evaluation, next, "round_robin");
   });
 }
 
 function answer(
+  wish: Wish,
   evaluation: Evaluation,
   chosen: Candidate | undefined,
-  method: DecisionView["method"],
-  { policy }: RouteOptions,
+  method: DecisionMethod,
 ): Routed {
-  const decision = describe(evaluation, chosen, method, policy);
+  const decision = recordDecision(evaluation, chosen, method, wish.policy.id);
   if (chosen) return { kind: "route", route: { candidate: chosen, decision } };
-  // Full slots get room again, channels that are down answer again, and so may candidates that others of the batch took.
-  const { candidates, excluded } = evaluation;
-  const mayHaveRoomLater = candidates.length > 0 || excluded.has("full") || excluded.has("down");
-  return mayHaveRoomLater ? { kind: "none_now", decision } : { ...never(evaluation), decision };
+  return mayHaveRoomLater(evaluation) ? { kind: "none_now", decision } : { ...never(evaluation), decision };
 }
 
-function never({ excluded, nearest }: Evaluation): { kind: "never"; code: NeverCode; detail: string } {
+/** Full slots get room again, channels that are down answer again, and so may candidates that others of the batch took. */
+export const mayHaveRoomLater = ({ candidates, excluded }: Evaluation): boolean =>
+  candidates.length > 0 || excluded.has("full") || excluded.has("stock") || excluded.has("down");
+
+/** Why none fits, whatever time brings. */
+export function never({ excluded, nearest }: Evaluation): { kind: "never"; code: NeverCode; detail: string } {
   if (excluded.has("too_late")) {
     return {
       kind: "never",
@@ -146,7 +135,15 @@ function never({ excluded, nearest }: Evaluation): { kind: "never"; code: NeverC
     return {
       kind: "never",
       code: "too_expensive",
-      detail: "Every channel that fits costs more than routing.maxCostMinor.",
+      detail:
+        "Every channel that fits costs more than is allowed (routing.maxCostMinor, or the routing policy).",
+    };
+  }
+  if (excluded.has("not_carried")) {
+    return {
+      kind: "never",
+      code: "not_serviceable",
+      detail: "Channels serve this place, but none carries all of its items.",
     };
   }
   return { kind: "never", code: "not_serviceable", detail: notServiceable(excluded, nearest) };
@@ -157,36 +154,6 @@ function notServiceable(excluded: ReadonlyMap<Exclusion, number>, nearest: Evalu
   const km = (meters: number) => `${(meters / 1_000).toFixed(1)} km`;
   const { channel, distanceMeters } = nearest;
   const radius = `the nearest, ${channel.name}, is ${km(distanceMeters)} away and serves ${km(channel.serviceRadiusMeters)}`;
-  const others = [...excluded].map(([why, count]) => `${why} ${count}`).join(", ");
-  return `No channel serves this place as asked: ${radius} (channels excluded by: ${others}).`;
+  const others = [...excluded].map(([why, count]) => `${count} ${exclusionText(why)}`).join("; ");
+  return `No channel serves this place as asked: ${radius} (of all: ${others}).`;
 }
-
-function describe(
-  evaluation: Evaluation,
-  chosen: Candidate | undefined,
-  method: DecisionView["method"],
-  policy: RoutingPolicy,
-): DecisionView {
-  return {
-    method,
-    policy: policy.id,
-    chosen: chosen ? { channelId: chosen.channel.id, score: round(chosen.score) } : null,
-    candidates: evaluation.candidates.slice(0, maxKeptCandidates).map((candidate) => ({
-      channelId: candidate.channel.id,
-      score: round(candidate.score),
-      costMinor: candidate.costMinor,
-      etaMinutes: Math.round(candidate.etaMinutes),
-      why: whyNot(candidate, chosen, method),
-    })),
-    excluded: Object.fromEntries(evaluation.excluded),
-  };
-}
-
-function whyNot(candidate: Candidate, chosen: Candidate | undefined, method: DecisionView["method"]): string {
-  if (candidate === chosen) return "chosen";
-  if (chosen === undefined) return "its room went to other orders of the batch";
-  if (method === "round_robin") return "it was not its turn";
-  return candidate.score > chosen.score ? "its room went to other orders of the batch" : "scores lower";
-}
-
-const round = (score: number): number => Math.round(score * 10_000) / 10_000;

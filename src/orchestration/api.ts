@@ -1,5 +1,18 @@
+import type { DecisionView } from "../optimization/decision.ts";
+import type { Quote } from "../optimization/quote.ts";
 import type { ProblemCode, UoopError } from "../platform/errors.ts";
-import type { LatLng, LineItem, OrderDoc, OrderView, PersonalData, Priority, Window } from "./order.ts";
+import type { AttemptRecord } from "./carried.ts";
+import type {
+  ComplaintKind,
+  LatLng,
+  LineItem,
+  OrderDoc,
+  OrderView,
+  PersonalData,
+  Priority,
+  Window,
+} from "./order.ts";
+import type { Asked } from "./routing.ts";
 
 /** Who did it and from where: goes to the journal. */
 export interface Actor {
@@ -34,7 +47,8 @@ export interface OrderRefusal {
     | "order_busy"
     | "change_refused"
     | "window_in_past"
-    | "version_conflict";
+    | "version_conflict"
+    | "idempotency_key_reused";
   detail: string;
 }
 
@@ -70,6 +84,21 @@ export interface OperatorRequest {
   /** Of a reroute: the operator answers for it that the channel is lost; it is left without its word. */
   lost?: boolean;
   /** Idempotency key of the action; null: none was given. */
+  key: string | null;
+  by: Actor;
+}
+
+/** What a customer was not content with. */
+export interface ComplaintRequest {
+  id: string;
+  /** null: any client's order. */
+  clientId: string | null;
+  kind: ComplaintKind;
+  /** In the customer's words: personal data, kept apart. */
+  text?: string;
+  /** Of an order with several legs: whose channel it is about. */
+  leg?: number;
+  /** Idempotency key; null: the same words are the same complaint. */
   key: string | null;
   by: Actor;
 }
@@ -120,14 +149,28 @@ export interface OrchestrationApi {
     requests: readonly OperatorRequest[],
     options: { waitMs: number },
   ): Promise<readonly CancelResult[]>;
+  /** Adds complaints to orders that are at rest, also to those that have ended. */
+  complain(requests: readonly ComplaintRequest[]): Promise<readonly CancelResult[]>;
+  /** What was said in an order's complaints, by their ids; in input order. */
+  complaintTexts(ids: readonly string[]): Promise<readonly Readonly<Record<string, string>>[]>;
   callbacks(callbacks: readonly ChannelCallback[]): Promise<readonly CallbackResult[]>;
   /** The truth, in input order; null where there is none. */
   read(ids: readonly string[]): Promise<readonly (StoredOrder | null)[]>;
   contacts(ids: readonly string[]): Promise<readonly (PersonalData | null)[]>;
-  /** The decision of each order's newest attempt (or of its last routing, when it has none); null when unknown. */
-  decisions(ids: readonly string[]): Promise<readonly (DecisionView | null)[]>;
+  /** How each order was routed, newest first: the last routing when it found nobody, and one for each attempt; null when unknown. */
+  decisions(ids: readonly string[]): Promise<readonly (readonly OrderDecision[] | null)[]>;
+  /** What each would get now: from memory, nothing is written or held. */
+  quotes(requests: readonly QuoteRequest[]): readonly Quote[];
   /** The version that clients were last told of this order in this process; undefined when it was long ago. */
   toldVersion(id: string): number | undefined;
+}
+
+/** An order that nobody placed yet. */
+export interface QuoteRequest {
+  clientId: string;
+  /** null: not known. */
+  customerId: string | null;
+  asked: Asked;
 }
 
 export interface StoredOrder {
@@ -135,18 +178,14 @@ export interface StoredOrder {
   order: OrderView;
 }
 
-/** Why this channel: kept with the attempt (capacity-free plain data; written by optimization/route.ts). */
-export interface DecisionView {
-  method: "best_each" | "greedy" | "round_robin";
-  policy: string;
-  chosen: { channelId: string; score: number } | null;
-  candidates: readonly {
-    channelId: string;
-    score: number;
-    costMinor: number;
-    etaMinutes: number;
-    why: string;
-  }[];
-  /** Channels that were not candidates, by reason. */
-  excluded: Readonly<Record<string, number>>;
+/** A routing of an order, in words; `attempt`: what it led to, null when it found nobody. */
+export type OrderDecision = DecisionView & { attempt: DecidedAttempt | null };
+
+export interface DecidedAttempt {
+  leg: number;
+  attempt: number;
+  /** RFC 3339. */
+  at: string;
+  channelId: string;
+  booking: AttemptRecord["booking"];
 }

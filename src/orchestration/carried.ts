@@ -1,7 +1,8 @@
+import type { DecisionRecord } from "../optimization/decision.ts";
 import type { PackedEvent } from "../relay/api.ts";
-import type { DecisionView } from "./api.ts";
 import type { Leg, OrderDoc, OrderState, PersonalData, Reason } from "./order.ts";
 import type { OrderStatus } from "./order-state.ts";
+import { type StockLine, stockLeaves } from "./stock.ts";
 
 /** What a saga remembers of an order between steps; stored beside it. */
 export interface SagaMemory {
@@ -23,7 +24,7 @@ export interface SagaMemory {
   /** Digests of the newest keys of operators' actions: a repeat changes nothing. */
   acts?: readonly string[];
   /** The last routing that found nobody; a successful one is kept with its attempt. */
-  decision?: DecisionView;
+  decision?: DecisionRecord;
 }
 
 /** Where an order moves, and what it is then. (New personal data waits beside the old: it is in no saga.) */
@@ -47,6 +48,8 @@ export interface AttemptRecord {
    */
   booking: "holding" | "held" | "pending" | "booked" | "refused" | "cancelled";
   partner?: string | null;
+  /** What it has of the channel's stock; absent or null: none, or it has left. */
+  stock?: readonly StockLine[] | null;
 }
 
 /** An order with all that deciding needs. */
@@ -58,6 +61,8 @@ export interface Carried {
   personal: PersonalData | null;
   /** Personal data as it is once the move that is under way succeeds. */
   nextPersonal?: PersonalData;
+  /** What was said in its complaints, by their ids: kept with the personal data. */
+  complaintTexts?: Readonly<Record<string, string>>;
   state: OrderState;
   saga: SagaMemory;
   /** As it was read; null: none, or not read since its last change. */
@@ -88,6 +93,8 @@ export interface JournalEntry {
   channel?: string;
   reason?: Reason;
   reportedAt?: string;
+  /** The kind of a complaint. */
+  complaint?: string;
   /** What changed where the status stayed. */
   updated?: readonly string[];
   /** Why an operator did it, in their words: in the audit trail only. */
@@ -104,7 +111,9 @@ export interface Take {
   /** `adjust`: units (also less) for an attempt that is there. */
   booking: "holding" | "held" | "pending" | "booked" | "adjust";
   bookingRef: string | null;
-  decision: DecisionView;
+  decision: DecisionRecord;
+  /** Where the channel tracks its stock: the lines that it takes (of an adjustment: more or fewer) and then has. Granted with the units or not at all. */
+  stock?: { takes: readonly StockLine[]; holds: readonly StockLine[] };
 }
 
 export interface AttemptChange {
@@ -113,8 +122,10 @@ export interface AttemptChange {
   booking: AttemptRecord["booking"];
   bookingRef: string | null;
   partner: string | null;
-  /** Gives the units back. */
+  /** Gives the units back, and its stock. */
   release: boolean;
+  /** Its stock has left the shelf. */
+  used?: true;
 }
 
 /** Two futures, each whole: `granted` if the units are granted (null: none are wanted), else `base` (null: nothing changes). */
@@ -127,6 +138,7 @@ export interface Decision {
   doc?: OrderDoc;
   personal?: PersonalData | null;
   nextPersonal?: PersonalData;
+  complaintTexts?: Readonly<Record<string, string>>;
 }
 
 /** Of a decision that wants no units and touches no attempt. */
@@ -172,16 +184,18 @@ export const isLeaving = (order: Carried): boolean =>
 /** What the order is after the decision was written. */
 export function afterDecision(order: Carried, decision: Decision, granted: boolean): Carried {
   const became = granted ? decision.granted : decision.base;
-  const attempts = order.attempts.map((attempt) => {
+  const attempts = order.attempts.map((attempt): AttemptRecord => {
+    const left = stockLeaves(attempt, decision) ? { stock: null } : {};
     const changed = decision.attemptChanges.find(
       (one) => one.leg === attempt.leg && one.attempt === attempt.attempt,
     );
-    if (!changed) return attempt;
+    if (!changed) return { ...attempt, ...left };
     return {
       ...attempt,
       booking: changed.booking,
       held: attempt.held && !changed.release,
       partner: changed.partner,
+      ...left,
     };
   });
   if (granted) for (const take of decision.takes) addTake(attempts, take);
@@ -199,12 +213,19 @@ export function afterDecision(order: Carried, decision: Decision, granted: boole
     deadlineMs: null,
   };
   if (became.saga.move === undefined) delete after.nextPersonal;
-  return decision.nextPersonal ? { ...after, nextPersonal: decision.nextPersonal } : after;
+  const { nextPersonal, complaintTexts } = decision;
+  return {
+    ...after,
+    ...(nextPersonal ? { nextPersonal } : {}),
+    ...(complaintTexts ? { complaintTexts } : {}),
+  };
 }
 
-function addTake(attempts: AttemptRecord[], { booking, ...take }: Take): void {
-  if (booking !== "adjust") return void attempts.push({ ...take, booking, held: true, partner: null });
+function addTake(attempts: AttemptRecord[], { booking, stock, ...take }: Take): void {
+  const holds = stock ? { stock: stock.holds } : {};
+  if (booking !== "adjust")
+    return void attempts.push({ ...take, ...holds, booking, held: true, partner: null });
   const index = attempts.findIndex((one) => one.leg === take.leg && one.attempt === take.attempt);
   const adjusted = attempts[index]!;
-  attempts[index] = { ...adjusted, units: adjusted.units + take.units };
+  attempts[index] = { ...adjusted, ...holds, units: adjusted.units + take.units };
 }

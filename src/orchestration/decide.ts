@@ -1,6 +1,6 @@
 import type { Candidate } from "../capacity/ranking.ts";
 import type { BookingOutcome } from "../channels/api.ts";
-import type { DecisionView } from "./api.ts";
+import type { DecisionRecord } from "../optimization/decision.ts";
 import {
   type AttemptRecord,
   type Carried,
@@ -16,6 +16,7 @@ import {
 import { decideStuck, decideUndo } from "./decide-undo.ts";
 import { became, change, type Move, moveOn } from "./moves.ts";
 import type { Leg, OrderDoc, OrderState, Reason } from "./order.ts";
+import { stockTaken } from "./stock.ts";
 
 /**
  * What an order becomes: pure functions of plain data, no clock, no I/O. Fetch, decide here, write (store.ts).
@@ -30,7 +31,7 @@ const avoidForMs = 30_000;
 /** Where an order may go: a candidate and how it was chosen. */
 export interface Assignment {
   candidate: Candidate;
-  decision: DecisionView;
+  decision: DecisionRecord;
   /** Set where no outside call is needed: booking and confirmation then share the reservation's commit. */
   localRef: string | null;
 }
@@ -64,8 +65,8 @@ export function intakeDecider(nowMs: number): (doc: OrderDoc, routed: RoutedFor)
 /** A routing's answer for one order. */
 export type RoutedFor =
   | { kind: "assign"; assignment: Assignment }
-  | { kind: "none_now"; decision: DecisionView }
-  | { kind: "never"; reason: Reason; decision: DecisionView };
+  | { kind: "none_now"; decision: DecisionRecord }
+  | { kind: "never"; reason: Reason; decision: DecisionRecord };
 
 /** `reserve`, once routed: takes the units, or (nobody ever) fails. */
 export function decideReserve(
@@ -104,6 +105,7 @@ function reserved(
     booking: localRef === null ? "pending" : "booked",
     bookingRef: localRef,
     decision,
+    ...stockTaken(candidate.channel, order.doc),
   };
   return { granted, takes: [take], attemptChanges: [] };
 }

@@ -1,7 +1,7 @@
 import type { PackedEvent } from "../relay/api.ts";
 import { patchBetween } from "../relay/snapshot.ts";
 import type { Change, JournalEntry, SagaMemory } from "./carried.ts";
-import type { Leg, OrderState, Reason } from "./order.ts";
+import type { Complaint, Leg, OrderState, Reason } from "./order.ts";
 import { isEnd, mayGo, type OrderStatus } from "./order-state.ts";
 
 /** A step of an order's way: where to, and what is new there. */
@@ -13,7 +13,7 @@ export interface Move {
   /** What the channel charges for an undo. */
   feeMinor?: number;
   /** What is new where the status stays: `to` is then the status that it has. */
-  updated?: { changed: readonly string[]; lateSince?: string };
+  updated?: { changed: readonly string[]; lateSince?: string; complaints?: readonly Complaint[] };
 }
 
 interface Versions {
@@ -71,7 +71,9 @@ type Fields = Omit<OrderState, "version" | "updatedAt">;
 
 function isAllowed(from: OrderState | null, { to, updated }: Move): boolean {
   if (from === null) return to === "received";
-  return updated ? to === from.status && !isEnd(to) : mayGo(from.status, to);
+  // Nothing of an order that has ended changes, but that its customer complains.
+  if (updated) return to === from.status && (!isEnd(to) || updated.complaints !== undefined);
+  return mayGo(from.status, to);
 }
 
 function nextFields(from: OrderState | null, move: Move): Fields {
@@ -83,11 +85,13 @@ function nextFields(from: OrderState | null, move: Move): Fields {
   const reason = move.reason ?? (keepsReason ? from?.reason : undefined);
   // A new channel is a new promise, which is not late yet.
   const lateSince = move.updated?.lateSince ?? (move.to === "reserved" ? undefined : from?.lateSince);
+  const complaints = move.updated?.complaints ?? from?.complaints;
   return {
     status: move.to,
     legs: move.legs ?? from?.legs ?? [],
     ...(reason ? { reason } : {}),
     ...(lateSince ? { lateSince } : {}),
+    ...(complaints ? { complaints } : {}),
     ...feeOf(from, move),
   };
 }

@@ -2,6 +2,8 @@ import { hostname } from "node:os";
 import type { Channel } from "../capacity/api.ts";
 import type { Capacity } from "../capacity/capacity.ts";
 import type { ChannelAdapter } from "../channels/api.ts";
+import type { PoliciesApi } from "../optimization/api.ts";
+import { explain } from "../optimization/decision.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Config } from "../platform/config.ts";
 import type { Database } from "../platform/database.ts";
@@ -15,6 +17,7 @@ import type { EventRow } from "../relay/api.ts";
 import type { CancelResult, OrchestrationApi, Submission, SubmitResult } from "./api.ts";
 import type { Carried } from "./carried.ts";
 import { changeOrders, whetherChanged } from "./change-order.ts";
+import { complain } from "./complaints.ts";
 import { patienceOf } from "./deadlines.ts";
 import { handleDue } from "./due.ts";
 import { createIntake, type Intake } from "./intake.ts";
@@ -24,7 +27,7 @@ import { operateOrders } from "./operate.ts";
 import { type OrderView, viewOf } from "./order.ts";
 import { createOwners, type Owners } from "./owners.ts";
 import { createReports, type Reports } from "./reports.ts";
-import { createRouting, ownRoom } from "./routing.ts";
+import { createRouting, ownRoom, quoteAll } from "./routing.ts";
 import { fulfillOrder, moveOrder } from "./saga.ts";
 import { createSagaRunner, type SagaRunner } from "./saga-runner.ts";
 import { type Committed, createOrderStore, type OrderStore } from "./store.ts";
@@ -40,6 +43,8 @@ export interface OrchestrationDependencies {
     Parameters<typeof patienceOf>[0];
   capacity: Capacity;
   channels: { adapterFor(channel: Channel): ChannelAdapter };
+  /** Absent: all orders go by the default policy. */
+  policies?: Pick<PoliciesApi, "policyFor">;
   /** These rows were committed to the outbox: the relay may look (a hint). */
   onAppended(rows: readonly EventRow[]): void;
   /** 0 to 1, for jitter. */
@@ -82,6 +87,7 @@ export class Orchestration implements OrchestrationApi, Service {
       () => this.#owners.identity(),
       dependencies.onAppended,
       patienceOf(config),
+      capacity.noteStock,
     );
     this.#waiters = createWaiters(clock);
     this.#owners = createOwners({
@@ -101,6 +107,7 @@ export class Orchestration implements OrchestrationApi, Service {
       adapterFor: channels.adapterFor,
       nowMs,
       method: config.ROUTING_METHOD,
+      ...(dependencies.policies ? { policyFor: dependencies.policies.policyFor } : {}),
     });
     this.#route = route;
     const onOwnerLost = () => this.#owners.lost();
@@ -269,10 +276,27 @@ export class Orchestration implements OrchestrationApi, Service {
     );
   }
 
+  complain: OrchestrationApi["complain"] = async (requests) =>
+    (await complain(requests, this.#intents)).map((result) =>
+      result.kind === "begun" ? { kind: "order", order: show(result.order) } : result,
+    );
+
+  complaintTexts: OrchestrationApi["complaintTexts"] = (ids) => this.#store.complaintTexts(ids);
   callbacks: OrchestrationApi["callbacks"] = (callbacks) => this.#reports.take(callbacks);
   read: OrchestrationApi["read"] = (ids) => this.#store.views(ids);
   contacts: OrchestrationApi["contacts"] = (ids) => this.#store.contacts(ids);
-  decisions: OrchestrationApi["decisions"] = (ids) => this.#store.decisions(ids);
+  decisions: OrchestrationApi["decisions"] = async (ids) => {
+    const found = await this.#store.decisions(ids);
+    const { channelInMemory } = this.#dependencies.capacity;
+    return found.map(
+      (all) =>
+        all?.map(({ attempt, decision }) => ({ ...explain(decision, channelInMemory), attempt })) ?? null,
+    );
+  };
+  quotes: OrchestrationApi["quotes"] = (requests) => {
+    const { capacity, clock, policies } = this.#dependencies;
+    return quoteAll(requests, capacity.network(), clock.nowMs(), policies?.policyFor);
+  };
   toldVersion: OrchestrationApi["toldVersion"] = (id) => this.#waiters.toldVersion(id);
 
   /** Tells everybody whom a commit concerns. */

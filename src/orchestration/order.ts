@@ -65,7 +65,29 @@ export interface OrderState {
   cancellationFeeMinor?: number;
   /** The end of the promised window, once it has passed without delivery. */
   lateSince?: string;
+  /** Oldest first; what the customer said is personal data, kept apart. */
+  complaints?: readonly Complaint[];
 }
+
+/** What a customer was not content with, and whose doing it was. */
+export interface Complaint {
+  id: string;
+  kind: ComplaintKind;
+  /** RFC 3339. */
+  at: string;
+  channelId: string;
+}
+
+export const complaintKinds = [
+  "late",
+  "missing_item",
+  "wrong_item",
+  "quality",
+  "damaged",
+  "courier",
+  "other",
+] as const;
+export type ComplaintKind = (typeof complaintKinds)[number];
 
 export interface Reason {
   code: ReasonCode;

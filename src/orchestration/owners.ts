@@ -1,4 +1,4 @@
-import type { Clock } from "../platform/clock.ts";
+import { type Clock, sleep } from "../platform/clock.ts";
 import { type Database, statement } from "../platform/database.ts";
 import type { Ids } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
@@ -49,7 +49,7 @@ const release = statement(
 const seize = statement(
   "owners_seize",
   `update owners o set epoch = epoch + 1, lease_until = now()
-   from (select id from owners where id <> $1 and (lease_until < now() - interval '1 s' or $2) order by id for update) lapsed
+   from (select id from owners where id <> $1 and (lease_until < now() or $2) order by id for update) lapsed
    where o.id = lapsed.id returning o.id`,
 );
 const moveOrders = statement(
@@ -62,6 +62,7 @@ const forget = statement(
   "delete from owners where id = $1 and not exists (select from orders where owner_id = $1)",
 );
 
+const beatsPerLease = 4;
 /** Orders moved in one statement at most. */
 const maxMovedOrders = 1_000;
 
@@ -72,6 +73,7 @@ export function createOwners(dependencies: OwnersDependencies): Owners {
   let forgetTimer: () => void = () => undefined;
   let registering: Promise<void> | null = null;
   let lastBeatMs = 0;
+  let patientBeats = 0;
 
   async function registerAnew(): Promise<void> {
     const id = ids.create("own", clock.nowMs());
@@ -94,18 +96,23 @@ export function createOwners(dependencies: OwnersDependencies): Owners {
   async function beat(): Promise<void> {
     const renewed = await database.run(renew, [identity.id, identity.epoch, leaseMs]);
     if (renewed.length === 0) await reregister();
-    // After an outage of the database itself every lease has lapsed: let the others renew theirs first.
-    const onTime = clock.nowMs() - lastBeatMs < leaseMs;
-    lastBeatMs = clock.nowMs();
-    if (onTime) await sweep(dependencies, identity, false);
+    // After an outage of the database itself every lease has lapsed: the others have as long as a lease to renew theirs. (Counted
+    // in beats: a clock that is set back must not make that long.)
+    const nowMs = clock.nowMs();
+    if (nowMs - lastBeatMs >= leaseMs) patientBeats = beatsPerLease;
+    else if (patientBeats > 0) patientBeats -= 1;
+    lastBeatMs = nowMs;
+    if (patientBeats === 0) await sweep(dependencies, identity, false);
   }
 
   function beatLater(): void {
     if (stopped) return;
-    forgetTimer = clock.after(leaseMs / 4, () => {
-      beat()
-        .catch((error: unknown) => log.warn({ error }, "the lease could not be renewed; trying again"))
-        .finally(beatLater);
+    forgetTimer = clock.after(leaseMs / beatsPerLease, () => {
+      const beaten = beat().catch((error: unknown) =>
+        log.warn({ error }, "the lease could not be renewed; trying again"),
+      );
+      // On a connection that is dead without anybody saying so, an answer is long in not coming.
+      void Promise.race([beaten, sleep(clock, leaseMs)]).then(beatLater);
     });
   }
 

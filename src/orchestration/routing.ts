@@ -1,18 +1,25 @@
 import type { CapacityApi, Channel, ChannelRoom } from "../capacity/api.ts";
-import { defaultPolicy, type Wish } from "../capacity/ranking.ts";
+import { defaultPolicy, type RoutingPolicy } from "../capacity/policy.ts";
+import type { Wish } from "../capacity/ranking.ts";
 import type { ChannelAdapter } from "../channels/api.ts";
 import { kitchenBookingRef } from "../channels/kitchen.ts";
+import type { PoliciesApi } from "../optimization/api.ts";
+import { type Quote, quote } from "../optimization/quote.ts";
 import { type Routed, type RoutingMethod, route } from "../optimization/route.ts";
+import type { QuoteRequest } from "./api.ts";
 import { attemptKey, type Carried, unitsOf } from "./carried.ts";
 import type { RoutedFor } from "./decide.ts";
+import type { OrderDoc } from "./order.ts";
 
-type Routable = Pick<Carried, "id" | "doc" | "saga">;
+export type Routable = Pick<Carried, "id" | "clientId" | "doc" | "saga">;
 
 export interface RoutingDependencies {
   capacity: Pick<CapacityApi, "network">;
   adapterFor(channel: Channel): ChannelAdapter;
   nowMs(): number;
   method: RoutingMethod;
+  /** Which policy an order goes by; absent: the default for all. */
+  policyFor?: PoliciesApi["policyFor"];
 }
 
 /** Orders in, where each may go out: what routing needs to know of an order, and what orchestration makes of the answer. */
@@ -21,6 +28,7 @@ export function createRouting({
   adapterFor,
   nowMs,
   method,
+  policyFor = () => defaultPolicy,
 }: RoutingDependencies): (
   orders: readonly Routable[],
   network?: readonly ChannelRoom[],
@@ -28,8 +36,8 @@ export function createRouting({
   const turn = { next: 0 };
   return (orders, network = capacity.network()) => {
     const now = nowMs();
-    const wishes = orders.map((order) => toWish(order, now));
-    const answers = route(wishes, network, { policy: defaultPolicy, method, nowMs: now, turn });
+    const wishes = orders.map((order) => toWish(order, now, policyFor));
+    const answers = route(wishes, network, { method, nowMs: now, turn });
     return answers.map((answer, index) => toRoutedFor(orders[index]!, answer, now, adapterFor));
   };
 }
@@ -42,9 +50,10 @@ export function ownRoom(
   const own = attempts.filter(({ held }) => held);
   return network
     .filter(({ channel }) => own.some(({ channelId }) => channelId === channel.id))
-    .map(({ channel, slots }) => ({
-      channel,
-      slots: slots.map((slot) => {
+    .map((room) => ({
+      ...room,
+      ...(room.stock ? { stock: withOwn(room.stock, own) } : {}),
+      slots: room.slots.map((slot) => {
         const freed = own
           .filter(({ slotId }) => slotId === slot.id)
           .reduce((sum, { units }) => sum + units, 0);
@@ -53,23 +62,60 @@ export function ownRoom(
     }));
 }
 
+/** Stock as if what these attempts have of it were free. */
+const withOwn = (
+  stock: NonNullable<ChannelRoom["stock"]>,
+  own: Carried["attempts"],
+): NonNullable<ChannelRoom["stock"]> => ({
+  get(sku) {
+    const free = stock.get(sku);
+    const lines = own.flatMap((attempt) => attempt.stock ?? []).filter((line) => line.sku === sku);
+    return free === undefined ? undefined : lines.reduce((sum, { quantity }) => sum + quantity, free);
+  },
+});
+
 const passedOver = (order: Routable, nowMs: number): string[] =>
   (order.saga.avoiding ?? []).filter((one) => one.untilMs > nowMs).map((one) => one.channelId);
 
-function toWish(order: Routable, nowMs: number): Wish {
-  const { delivery, routing, currency } = order.doc;
+function toWish(order: Routable, nowMs: number, policyFor: PoliciesApi["policyFor"]): Wish {
+  const { id: orderId, clientId, doc, saga } = order;
+  return {
+    ...wishOf(doc, policyFor({ clientId, customerId: doc.customerId, orderId })),
+    excluded: [...saga.refusedBy, ...passedOver(order, nowMs)],
+  };
+}
+
+/** The part of an order that routing looks at. */
+export type Asked = Pick<OrderDoc, "items" | "delivery" | "routing" | "currency" | "priority" | "metadata">;
+
+/** What an order asks of routing. */
+export function wishOf(doc: Asked, policy: RoutingPolicy): Wish {
+  const { delivery, routing, currency } = doc;
   return {
     location: delivery.location,
     windowStartMs: Date.parse(delivery.window.start),
     windowEndMs: Date.parse(delivery.window.end),
     vehicle: delivery.vehicle ?? null,
-    units: unitsOf(order.doc),
+    units: unitsOf(doc),
     currency,
     channelTypes: routing?.channelTypes ?? null,
     maxCostMinor: routing?.maxCostMinor ?? null,
-    excluded: [...order.saga.refusedBy, ...passedOver(order, nowMs)],
+    excluded: [],
+    policy,
+    facts: doc,
   };
 }
+
+/** What each request would get now, in input order. */
+export const quoteAll = (
+  requests: readonly QuoteRequest[],
+  network: readonly ChannelRoom[],
+  nowMs: number,
+  policyFor: PoliciesApi["policyFor"] = () => defaultPolicy,
+): readonly Quote[] =>
+  requests.map(({ asked, ...who }) =>
+    quote(wishOf(asked, policyFor({ ...who, orderId: null })), network, nowMs),
+  );
 
 function toRoutedFor(
   order: Routable,

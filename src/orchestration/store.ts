@@ -1,3 +1,5 @@
+import type { StockNow } from "../capacity/api.ts";
+import type { DecisionRecord } from "../optimization/decision.ts";
 import {
   boolColumn,
   intColumn,
@@ -8,29 +10,20 @@ import {
 } from "../platform/columns.ts";
 import { type Database, type Statement, sqlState } from "../platform/database.ts";
 import type { EventRow } from "../relay/api.ts";
-import type { Actor, ChannelCallback, DecisionView, StoredOrder } from "./api.ts";
+import type { Actor, ChannelCallback } from "./api.ts";
 import type { AttemptChange, Carried, Change, Decision, Take } from "./carried.ts";
 import * as sql from "./commit-sql.ts";
+import { newDoc } from "./contacts.ts";
 import { deadlineOf, type Patience } from "./deadlines.ts";
-import { type OrderDoc, type OrderState, type PersonalData, viewOf } from "./order.ts";
+import { createOrderReader, type OrderReader } from "./order-reader.ts";
+import { changesOf, stockInput } from "./stock-rows.ts";
 
 /** The one writer of orders, attempts, order_contacts, idempotency_keys and channel_callbacks. */
-export interface OrderStore {
+export interface OrderStore extends OrderReader {
   /** Stores new orders with the units that they want. In input order: granted, stored without them, or the key is known. */
   insert(orders: readonly NewOrder[]): Promise<Committed<"granted" | "stored" | "replay">>;
   /** Writes decisions. In input order: written with its units, written without, or the guard was lost (read it again). */
   advance(writes: readonly OrderWrite[]): Promise<Committed<"granted" | "base" | "lost">>;
-  /** Whole orders, in input order; null where there is none. */
-  load(ids: readonly string[]): Promise<readonly (LoadedOrder | null)[]>;
-  views(ids: readonly string[]): Promise<readonly (StoredOrder | null)[]>;
-  contacts(ids: readonly string[]): Promise<readonly (PersonalData | null)[]>;
-  decisions(ids: readonly string[]): Promise<readonly (DecisionView | null)[]>;
-  keys(keyHashes: readonly string[]): Promise<ReadonlyMap<string, { orderId: string; body: string }>>;
-  owned(ownerId: string, afterId: string, limit: number): Promise<readonly string[]>;
-  due(nowMs: number, limit: number): Promise<readonly string[]>;
-  staleKept(olderMs: number, limit: number): Promise<readonly string[]>;
-  keptCallbacks(orderIds: readonly string[]): Promise<readonly ReportRow[]>;
-  knownCallbacks(ids: readonly { channelId: string; callbackId: string }[]): Promise<readonly boolean[]>;
 }
 
 export interface NewOrder {
@@ -62,11 +55,6 @@ export interface ReportRow {
   outcome: "applied" | "kept" | "ignored";
 }
 
-export interface LoadedOrder {
-  carried: Carried;
-  ownerId: string | null;
-}
-
 /** `owner: false`: this process's lease was taken; nothing was written. */
 export interface Committed<Outcome> {
   owner: boolean;
@@ -80,6 +68,7 @@ interface Answer {
   granted: string | null;
   base: string | null;
   slots: Committed<unknown>["slots"] | null;
+  stock?: readonly StockNow[] | null;
 }
 
 /** Who writes: every statement proves that it is still the owner's epoch (I8). */
@@ -88,41 +77,51 @@ export interface OwnerIdentity {
   readonly epoch: number;
 }
 
-/** `onAppended`: what was surely committed to the outbox. `patience`: what deadlines are stored with each version. */
+/**
+ * `onAppended`: what was surely committed to the outbox. `patience`: what deadlines are stored with each version. `onStock`: what is free
+ * now of the stock that a commit had to do with.
+ */
 export function createOrderStore(
   database: Database,
   owner: () => OwnerIdentity,
   onAppended: (rows: readonly EventRow[]) => void,
   patience: Patience,
+  onStock: (stock: readonly StockNow[]) => void = () => undefined,
 ): OrderStore {
-  const commit = (statement: Statement, columns: readonly unknown[]) => {
+  const commit = async (statement: Statement, columns: readonly unknown[]) => {
     const { id, epoch } = owner();
-    return retryDeadlock(() => database.run<Answer>(statement, [id, epoch, ...columns]));
+    const [answer] = await retryDeadlock(() => database.run<Answer>(statement, [id, epoch, ...columns]));
+    if (answer!.stock) onStock(answer!.stock);
+    return answer!;
   };
   return {
     async insert(orders) {
-      const [answer] = await commit(sql.insertOrders, [
+      const stock = stockInput(orders);
+      const answer = await commit(stock === null ? sql.insertOrders : sql.insertOrdersWithStock, [
         ...newOrderColumns(orders, patience),
         ...takeColumns(orders),
+        ...(stock === null ? [] : [stock]),
       ]);
-      const done = committed(answer!, orders.length, "replay" as const, "stored" as const);
+      const done = committed(answer, orders.length, "replay" as const, "stored" as const);
       onAppended(appendedRows(orders, done.outcomes));
       return done;
     },
     async advance(writes) {
       const reports = writes.flatMap((write, i) => (write.report ? [reportRow(write.report, i)] : []));
-      const [answer] = await commit(sql.advanceOrders, [
+      const stock = stockInput(writes);
+      const answer = await commit(stock === null ? sql.advanceOrders : sql.advanceOrdersWithStock, [
         ...writeColumns(writes, patience),
         ...takeColumns(writes),
         ...attemptChangeColumns(writes),
         JSON.stringify(reports),
         JSON.stringify(writes.flatMap(({ order, decision }, i) => newDoc(order, decision, i))),
+        ...(stock === null ? [] : [stock]),
       ]);
-      const done = committed(answer!, writes.length, "lost" as const, "base" as const);
+      const done = committed(answer, writes.length, "lost" as const, "base" as const);
       onAppended(appendedRows(writes, done.outcomes));
       return done;
     },
-    ...readers(database),
+    ...createOrderReader(database),
   };
 }
 
@@ -224,7 +223,7 @@ interface AttemptRow extends Pick<AttemptChange, "leg" | "attempt" | "bookingRef
   slotId?: string;
   units?: number;
   partner?: string | null;
-  decision?: DecisionView;
+  decision?: DecisionRecord;
   release?: boolean;
 }
 
@@ -246,32 +245,8 @@ const attemptColumns = (rows: readonly AttemptRow[]): Buffer[] => [
 const takeColumns = (rows: readonly AnyWrite[]): Buffer[] =>
   attemptColumns(rows.flatMap(({ decision }, i) => decision.takes.map((take) => ({ i, ...take }))));
 
-const attemptChangeColumns = (rows: readonly AnyWrite[]): Buffer[] =>
-  attemptColumns(
-    rows.flatMap(({ decision }, i) => decision.attemptChanges.map((changed) => ({ i, ...changed }))),
-  );
-
-/**
- * What changes of what was asked. Personal data that waits for a move is kept beside that which holds, and goes when the move is
- * over, however it ended.
- */
-function newDoc(order: Carried, decision: Decision, i: number): object[] {
-  const { doc, nextPersonal } = decision;
-  const became = decision.granted ?? decision.base;
-  const isOver = order.nextPersonal !== undefined && became !== null && became.saga.move === undefined;
-  const personal = decision.personal === undefined && isOver ? order.personal : decision.personal;
-  if (doc === undefined && personal === undefined && nextPersonal === undefined) return [];
-  const holds = personal === undefined ? order.personal : personal;
-  const isNew = nextPersonal !== undefined || personal !== undefined;
-  const contact = { ...holds, ...(nextPersonal === undefined ? {} : { next: nextPersonal }) };
-  return [
-    {
-      i,
-      ...(doc === undefined ? {} : { doc: JSON.stringify(doc) }),
-      ...(isNew ? { contact: JSON.stringify(contact) } : {}),
-    },
-  ];
-}
+const attemptChangeColumns = (rows: readonly OrderWrite[]): Buffer[] =>
+  attemptColumns(rows.flatMap((row, i) => changesOf(row).map((changed) => ({ i, ...changed }))));
 
 const reportRow = ({ channelId, callbackId, orderId, ...report }: ReportRow, i: number) => ({
   i,
@@ -280,106 +255,3 @@ const reportRow = ({ channelId, callbackId, orderId, ...report }: ReportRow, i: 
   order_id: orderId,
   ...report,
 });
-
-type Readers = Omit<OrderStore, "insert" | "advance">;
-
-function readers(database: Database): Readers {
-  return {
-    async load(ids) {
-      const rows = await database.run<StoredRow>(sql.selectOrders, [ids]);
-      return inOrder(ids, rows, toLoaded);
-    },
-    async views(ids) {
-      const rows = await database.run<ViewRow>(sql.selectViews, [ids]);
-      return inOrder(ids, rows, ({ clientId, doc, state }) => ({ clientId, order: viewOf(doc, state) }));
-    },
-    async contacts(ids) {
-      return inOrder(
-        ids,
-        await database.run<{ id: string; doc: StoredPersonal }>(sql.selectContacts, [ids]),
-        ({ doc: { next: _waiting, ...personal } }) => personal,
-      );
-    },
-    async decisions(ids) {
-      const rows = await database.run<{ id: string; decision: DecisionView | null }>(sql.selectDecisions, [
-        ids,
-      ]);
-      return inOrder(ids, rows, (row) => row.decision);
-    },
-    async keys(keyHashes) {
-      const rows = await database.run<{ key: string; orderId: string; body: string }>(sql.selectKeys, [
-        keyHashes,
-      ]);
-      return new Map(
-        rows.map((row) => [undashed(row.key), { orderId: row.orderId, body: undashed(row.body) }]),
-      );
-    },
-    async owned(ownerId, afterId, limit) {
-      return (await database.run<{ id: string }>(sql.selectOwned, [ownerId, afterId, limit])).map(
-        (row) => row.id,
-      );
-    },
-    async due(nowMs, limit) {
-      return (await database.run<{ id: string }>(sql.selectDue, [new Date(nowMs), limit])).map(
-        (row) => row.id,
-      );
-    },
-    async staleKept(olderMs, limit) {
-      return (await database.run<{ id: string }>(sql.selectStaleKept, [olderMs, limit])).map((row) => row.id);
-    },
-    async keptCallbacks(orderIds) {
-      const rows = await database.run<Omit<ReportRow, "outcome">>(sql.selectKeptCallbacks, [orderIds]);
-      return rows.map((row) => ({ ...row, outcome: "kept" as const }));
-    },
-    async knownCallbacks(ids) {
-      const keys = JSON.stringify(
-        ids.map(({ channelId, callbackId }) => ({ channel: channelId, callback: callbackId })),
-      );
-      const rows = await database.run<{ channelId: string; callbackId: string }>(sql.selectKnownCallbacks, [
-        keys,
-      ]);
-      const known = new Set(rows.map((row) => `${row.channelId} ${row.callbackId}`));
-      return ids.map(({ channelId, callbackId }) => known.has(`${channelId} ${callbackId}`));
-    },
-  };
-}
-
-interface ViewRow {
-  id: string;
-  clientId: string;
-  doc: OrderDoc;
-  state: OrderState;
-}
-
-interface StoredRow extends ViewRow {
-  lane: number;
-  revision: number;
-  ownerId: string | null;
-  deadlineAt: string | null;
-  saga: Carried["saga"];
-  attempts: Carried["attempts"];
-  personal: StoredPersonal | null;
-}
-
-type StoredPersonal = PersonalData & { next?: PersonalData };
-
-function toLoaded({ ownerId, deadlineAt, personal: stored, ...order }: StoredRow): LoadedOrder {
-  const deadlineMs = deadlineAt === null ? null : Date.parse(deadlineAt);
-  const { next, ...personal } = stored ?? {};
-  const carried = { ...order, deadlineMs, personal: stored === null ? null : personal };
-  return { carried: next ? { ...carried, nextPersonal: next } : carried, ownerId };
-}
-
-function inOrder<Row extends { id: string }, Out>(
-  ids: readonly string[],
-  rows: readonly Row[],
-  map: (row: Row) => Out,
-): (Out | null)[] {
-  const byId = new Map(rows.map((row) => [row.id, row]));
-  return ids.map((id) => {
-    const row = byId.get(id);
-    return row ? map(row) : null;
-  });
-}
-
-const undashed = (uuid: string): string => uuid.replaceAll("-", "");

@@ -42,6 +42,7 @@ const schema = Type.Object({
   MAX_BATCH_ORDERS: integer(2_000, 1, 10_000, "orders in one commit at most"),
   MAX_QUEUED_ORDERS: integer(20_000, 1, 1_000_000, "orders waiting for intake at most; beyond it 503"),
   DATABASE_CONNECTIONS: integer(8, 2, 100, "connections to PostgreSQL"),
+  SLOT_DAYS_AHEAD: integer(14, 1, 60, "local days beyond today for which schedules' slots are made"),
   LATE_AFTER_MINUTES: integer(
     0,
     0,
@@ -75,8 +76,26 @@ const schema = Type.Object({
     86_400,
     "how often a part of each partner's bookings is compared with ours; 0: never",
   ),
+  PERFORMANCE_HALF_LIFE_HOURS: integer(
+    168,
+    1,
+    8_760,
+    "after how long what a channel did weighs half as much in its quality",
+  ),
+  QUALITY_PRIOR_ORDERS: integer(
+    20,
+    0,
+    100_000,
+    "how many orders the quality that operations set counts as, beside what was measured",
+  ),
+  HEALTH_HALF_LIFE_MINUTES: integer(
+    30,
+    1,
+    1_440,
+    "after how long failed calls and late orders weigh half as much in a channel's health",
+  ),
   OWNER_LEASE_MS: integer(
-    5_000,
+    2_000,
     500,
     60_000,
     "a process that has not renewed for this long loses its orders",

@@ -20,6 +20,8 @@ export const problems = {
   not_found: { status: 404, retryable: false, title: "There is no such thing here" },
   order_not_found: { status: 404, retryable: false, title: "There is no such order" },
   channel_not_found: { status: 404, retryable: false, title: "There is no such channel" },
+  schedule_not_found: { status: 404, retryable: false, title: "The channel has no schedule" },
+  policy_not_found: { status: 404, retryable: false, title: "There is no such routing policy" },
   webhook_not_found: { status: 404, retryable: false, title: "There is no such webhook" },
   dead_letter_not_found: { status: 404, retryable: false, title: "There is no such dead letter" },
   attempt_unknown: {
@@ -38,6 +40,8 @@ export const problems = {
   },
   no_other_channel: { status: 409, retryable: true, title: "No other channel could take the order now" },
   capacity_below_reserved: { status: 409, retryable: false, title: "The capacity is below what is reserved" },
+  policy_conflict: { status: 409, retryable: false, title: "It conflicts with another routing policy" },
+  stock_refused: { status: 409, retryable: false, title: "The stock can't be what was asked for" },
   slots_overlap: { status: 409, retryable: false, title: "The slots of a channel may not overlap" },
   webhook_limit_reached: { status: 409, retryable: false, title: "There are as many webhooks as may be" },
   version_conflict: { status: 412, retryable: true, title: "It was changed meanwhile; read it again" },

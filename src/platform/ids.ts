@@ -4,7 +4,19 @@ import { TypeID } from "typeid-js";
 /** Lanes an order may have: the unit of sharding and of relay order. The lane is a hash of client + idempotency key. */
 export const laneCount = 64;
 
-export type IdPrefix = "ord" | "chn" | "slt" | "evt" | "cli" | "key" | "own" | "cbk" | "dif" | "whk" | "dlt";
+export type IdPrefix =
+  | "ord"
+  | "chn"
+  | "slt"
+  | "evt"
+  | "cli"
+  | "key"
+  | "own"
+  | "cbk"
+  | "dif"
+  | "whk"
+  | "dlt"
+  | "cpl";
 
 /** Source of random bytes; tests pass a seeded one. */
 export type FillRandom = (bytes: Uint8Array) => void;

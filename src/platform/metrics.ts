@@ -80,6 +80,11 @@ function channelMetrics(registers: Registry[]) {
       labelNames: ["channel", "partner"],
       registers,
     }),
+    networkRead: new Gauge({
+      name: "uoop_network_read_timestamp_seconds",
+      help: "When the channels and slots in memory, which routing and rankings look at, were last read whole (Unix time)",
+      registers,
+    }),
     bookingsCompared: new Counter({
       name: "uoop_bookings_compared_total",
       help: "Bookings that were compared with what their channel has, by channel",

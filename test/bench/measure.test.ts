@@ -7,6 +7,7 @@ import { parseParameters, readStatements } from "../../bench/limit/capture.ts";
 import { layoutOf, parseArray } from "../../bench/limit/layout.ts";
 import { takeApart } from "../../bench/limit/rebatch.ts";
 import { cpuOf, memoryOf } from "../../bench/measure/proc.ts";
+import { measureRouting } from "../../bench/measure/route-cost.ts";
 import { parseMetrics } from "../../bench/measure/scrape.ts";
 import { recordEntry } from "../../bench/report/record.ts";
 import { insertOrders } from "../../src/orchestration/commit-sql.ts";
@@ -110,4 +111,8 @@ test("results are added on top of what is recorded, below the head", () => {
     ["# Results", "## orders, 2026-11-25 08:00 UTC, abc (failed)", "## orders, 2026-11-24 08:00 UTC, abc"],
   );
   assert.ok(text.startsWith("# Results\n\nHead.\n\n## orders"));
+});
+
+test("what routing costs an order is measured from documents to assignments", () => {
+  assert.ok(measureRouting({ channels: 3, orders: 400 }) > 0);
 });

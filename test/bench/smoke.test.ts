@@ -5,10 +5,13 @@ import { type BenchOptions, type BenchReport, reportHead, setStage } from "../..
 import { benchGateway } from "../../bench/gateway.ts";
 import { measureOrders, ordersStage } from "../../bench/orders.ts";
 import { measureOverload } from "../../bench/overload.ts";
+import { measurePartners } from "../../bench/partners.ts";
+import { benchQuotes } from "../../bench/quotes.ts";
 import { measureReads } from "../../bench/reads.ts";
 import { measureSoak } from "../../bench/soak.ts";
 import { benchStart } from "../../bench/start.ts";
 import { measureStored } from "../../bench/stored.ts";
+import { measureWebhooks, webhooksStage } from "../../bench/webhooks.ts";
 
 /** Each bench once, with tiny numbers: that it runs and that its numbers fit together, not how high they are. */
 const options: BenchOptions = { seconds: 0.4, quick: true, seed: 1, out: { write: () => undefined } };
@@ -29,6 +32,7 @@ function readerOf(report: BenchReport) {
       return value as number;
     },
     list: (path: string): readonly unknown[] => at(path) as readonly unknown[],
+    record: (path: string): Record<string, number> => at(path) as Record<string, number>,
     statuses: (path: string): Record<string, number> => at(`${path}.statuses`) as Record<string, number>,
     /** Whether its percentiles are in order. */
     isInOrder(path = ""): boolean {
@@ -40,7 +44,8 @@ function readerOf(report: BenchReport) {
 
 // One platform for all that send orders to one: each checks everything that was stored until then. `orders` comes last: it
 // goes on with the database alone.
-const stage = await setStage(options, ordersStage(options));
+const env = { ...webhooksStage.env, BREAKER_RECOVERY_MS: "1000", BREAKER_MONITOR_MS: "250" };
+const stage = await setStage(options, { ...ordersStage(options), env });
 after(() => stage.close());
 
 test("bench batch: every order of every batch is counted", async () => {
@@ -82,6 +87,26 @@ test("bench stored: thousands of stored orders pass every check, and the platfor
   assert.ok(report.number("stored.closed.confirmedPerSecond") > 0);
 });
 
+test("bench partners: orders find another channel, and all of them once the dead are back", async () => {
+  const report = readerOf(await measurePartners(stage, reportHead("partners"), options));
+  const counts = Object.values(report.record("outcome"));
+  assert.equal(
+    counts.reduce((sum, count) => sum + count, 0),
+    report.number("orders"),
+  );
+  assert.ok(report.number("success") > 0 && report.number("success") <= report.number("successLater"));
+  assert.equal(report.number("successLater"), 1);
+});
+
+test("bench webhooks: what was to come has come, though subscribers fail", async () => {
+  const report = readerOf(await measureWebhooks(stage, reportHead("webhooks"), options));
+  assert.equal(
+    report.number("failing.delivered") + report.number("failing.deadLetters"),
+    report.number("failing.expected"),
+  );
+  assert.ok(report.number("failing.failedShare") > 0);
+});
+
 test("bench orders: throughput, cost and limit fit together", async () => {
   const report = readerOf(await measureOrders(stage, reportHead("orders"), options));
   const names = "ordersPerSecond p50Ms p99Ms p999Ms shareOfLimit timesNaive cpuMicrosPerOrder rssMiB";
@@ -111,6 +136,13 @@ test("bench gateway: what it adds is its latency less that of bare HTTP", async 
   const added = report.number("phases.1.p50Ms") - report.number("phases.0.p50Ms");
   assert.ok(Math.abs(report.number("p50Ms") - added) < 0.01);
   assert.ok(report.number("mostPerSecond") > 0);
+});
+
+test("bench quotes: every quote is answered, and what routing costs is told", async () => {
+  const report = readerOf(await benchQuotes(options));
+  assert.ok(report.isInOrder("phases.0."));
+  assert.ok(report.number("mostPerSecond") > 0);
+  assert.ok(report.number("routing.0.micros") > 0);
 });
 
 test("bench start: it listens before the first order is confirmed", async () => {

@@ -4,20 +4,14 @@ import { join } from "node:path";
 import { seededRandom } from "../../src/channels/simulator/random.ts";
 import type { DifferenceView } from "../../src/reconciliation/api.ts";
 import { type Client, createClient } from "./client.ts";
+import { startFleet } from "./fleet.ts";
 import { makeNetwork } from "./network.ts";
 import { planRound } from "./plan.ts";
 import { processesOf } from "./process-tree.ts";
-import {
-  type CheckAnswer,
-  dataOf,
-  freePort,
-  killEverything,
-  runCheck,
-  startPlatform,
-  startWorld,
-  type Victim,
-} from "./programs.ts";
+import { killEverything } from "./program.ts";
+import { type CheckAnswer, type Platform, startSingle, startWorld } from "./programs.ts";
 import { playRound, type RoundReport, type Scene } from "./round.ts";
+import type { Victim } from "./victims.ts";
 import { createWatcher } from "./watcher.ts";
 
 export interface ChaosOptions {
@@ -28,8 +22,14 @@ export interface ChaosOptions {
   seed: number;
   /** Share of partner calls that are refused, fail or are never answered; 0 to 1. */
   trouble: number;
-  /** Whom the rounds kill, in turn. */
+  /** 1: one, with its embedded PostgreSQL; more: so many on one that is the run's own. */
+  processes: number;
+  /** How far each of several processes' clocks is off at most. */
+  skewSeconds: number;
+  /** Whom the rounds hit, in turn. */
   victims: readonly Victim[];
+  /** Data and logs are kept also when all is well. */
+  keep?: boolean;
   /** Told after each round. */
   onRound(report: RoundReport): void;
 }
@@ -43,8 +43,9 @@ export interface ChaosReport {
   differences: number;
   /** Everything that should not be; empty when all is well. */
   wrong: readonly string[];
-  /** Where data and logs are, when something was wrong; otherwise they are gone. */
+  /** Where data and logs are, when something was wrong or they were to be kept; otherwise they are gone. */
   folder: string;
+  kept: boolean;
 }
 
 /**
@@ -56,7 +57,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const folder = await mkdtemp(join(tmpdir(), "uoop-chaos-"));
   try {
     const report = await play(folder, options);
-    if (report.wrong.length === 0) await rm(folder, { recursive: true, force: true });
+    if (report.wrong.length === 0 && !options.keep) await rm(folder, { recursive: true, force: true });
     return report;
   } catch (error) {
     throw new Error(`${(error as Error).message} (data and logs are in ${folder})`, { cause: error });
@@ -67,18 +68,18 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 
 async function play(folder: string, options: ChaosOptions): Promise<ChaosReport> {
   const random = seededRandom(String(options.seed));
-  const settings = { folder, port: await freePort() };
   const recordFile = join(folder, "acknowledged.ndjson");
   const world = await startWorld({ folder, seed: options.seed });
-  const platform = await startPlatform(settings);
-  await using client = createClient(platform.url, join(dataOf(folder), "api-key"));
+  const platform = await startPlatform(folder, options);
+  await using client = createClient(platform.urls, platform.keyFile);
   const network = await makeNetwork(client, world.url, {
     platformUrl: platform.url,
+    channelsUrl: await platform.channelsAt(world.url),
     trouble: options.trouble,
     nowMs: Date.now(),
   });
-  await using watcher = createWatcher(platform.url, client.authorization);
-  const scene: Scene = { network, settings, platform, client, watcher, worldUrl: world.url, recordFile };
+  await using watcher = createWatcher(platform.urls, client.authorization);
+  const scene: Scene = { network, platform, client, watcher, worldUrl: world.url, recordFile };
 
   const rounds: RoundReport[] = [];
   for (let round = 1; round <= options.rounds; round += 1) {
@@ -87,12 +88,13 @@ async function play(folder: string, options: ChaosOptions): Promise<ChaosReport>
     options.onRound(report);
   }
   // Each round has seen that all of its orders ended; the check says so again.
-  const check = await runCheck(settings, { acknowledgedFile: recordFile, ledgerUrl: world.url, ended: true });
+  const check = await platform.check({ acknowledgedFile: recordFile, ledgerUrl: world.url, ended: true });
   const differences = await differencesOf(client);
-  const codes = { platform: await scene.platform.stop(), simulator: await world.stop() };
+  const codes = { ...(await platform.stop()), simulator: await world.stop() };
   const wrong = [
     ...rounds.flatMap((report) => report.wrong.map((what) => `round ${report.round}: ${what}`)),
     ...watcher.wrong.map((what) => `event stream: ${what}`),
+    ...platform.wrong,
     ...violations(check),
     ...differences
       .filter(({ settledAt }) => settledAt === null)
@@ -102,8 +104,28 @@ async function play(folder: string, options: ChaosOptions): Promise<ChaosReport>
     ),
     ...processesOf(folder).map((about) => `left running: ${about}`),
   ];
-  return { rounds, check, repeatedEvents: watcher.repeats, differences: differences.length, wrong, folder };
+  return {
+    rounds,
+    check,
+    repeatedEvents: watcher.repeats,
+    differences: differences.length,
+    wrong,
+    folder,
+    kept: options.keep === true || wrong.length > 0,
+  };
 }
+
+const startPlatform = (folder: string, options: ChaosOptions): Promise<Platform> =>
+  options.processes === 1
+    ? startSingle(folder)
+    : startFleet({
+        folder,
+        processes: options.processes,
+        // Its own sequence: how much of it is used depends on the computer's timing, and must not change the plan.
+        random: seededRandom(`${options.seed} fleet`),
+        skewSeconds: options.skewSeconds,
+        smallDisk: options.victims.includes("disk"),
+      });
 
 /** What reconciliation found; a channel that gave an order back and could not say so is put right, and nothing else may be left. */
 async function differencesOf(client: Client): Promise<readonly DifferenceView[]> {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { Channel, ChannelType, Slot } from "../../src/capacity/api.ts";
 import type { BehaviourPatch } from "../../src/channels/simulator/behaviour.ts";
 import type { Client } from "./client.ts";
@@ -108,21 +109,24 @@ export interface Network {
   isOurs(channelId: string): boolean;
 }
 
-/** Makes the channels over the API, and tells the simulator of each how it behaves and what it signs with. */
+/**
+ * Makes the channels over the API, and tells the simulator of each how it behaves and what it signs with. `channelsUrl` is the simulator
+ * as the platform reaches it, `platformUrl` the platform as the simulator does.
+ */
 export async function makeNetwork(
   client: Client,
   worldUrl: string,
-  options: { platformUrl: string; trouble: number; nowMs: number },
+  options: { platformUrl: string; channelsUrl: string; trouble: number; nowMs: number },
 ): Promise<Network> {
   const ours = new Set<string>();
   for (const [index, example] of examples.entries()) {
     const { id, callbackSecret } = await client.must<Channel & { callbackSecret: string }>(
       "POST",
       "/v1/channels",
-      newChannel(example, worldUrl),
+      newChannel(example, options.channelsUrl),
     );
     if (example.type === "internal_kitchen" || example.type === "dark_store") ours.add(id);
-    const addresses = addressesOf(example, `${worldUrl}/channels/${id}`);
+    const addresses = addressesOf(example, `${options.channelsUrl}/channels/${id}`);
     if (addresses) await client.must("PATCH", `/v1/channels/${id}`, addresses);
     await client.must("PUT", `/v1/channels/${id}/capacity`, {
       slots: slots(options.nowMs, example.unitsPerSlot),
@@ -132,12 +136,28 @@ export async function makeNetwork(
       behaviour: behaviour(options.trouble, index % 2 === 0),
     });
   }
+  await heardOfEverywhere(client, options.nowMs);
   const apiKey = client.authorization.replace("Bearer ", "");
   await tell(`${worldUrl}/control/platform`, { url: options.platformUrl, apiKey });
   return { isOurs: (channelId) => ours.has(channelId) };
 }
 
-function newChannel({ type, name, at, baseMinor, members }: Example, worldUrl: string) {
+const networkPatienceMs = 120_000;
+
+/** Other processes than the one that made a channel hear of it within seconds; the last thing told of each is its capacity. */
+async function heardOfEverywhere(client: Client, nowMs: number): Promise<void> {
+  const query = `lat=${centre.lat}&lng=${centre.lng}&slot=${new Date(nowMs + hourMs).toISOString()}`;
+  for (const endMs = nowMs + networkPatienceMs; ; await pause(100)) {
+    const answers = await client.each<{ items: object[] }>(`/v1/channels/rankings?${query}`);
+    if (answers.every((answer) => answer?.body.items.length === examples.length)) return;
+    if (Date.now() > endMs)
+      throw new Error(
+        `not every process knows all channels: ${answers.map((answer) => answer?.body.items?.length)}`,
+      );
+  }
+}
+
+function newChannel({ type, name, at, baseMinor, members }: Example, channelsUrl: string) {
   return {
     type,
     name,
@@ -147,7 +167,7 @@ function newChannel({ type, name, at, baseMinor, members }: Example, worldUrl: s
     costModel: { currency: "AED", baseMinor: baseMinor ?? 500, perKmMinor: 50, perUnitMinor: 10 },
     preparationMinutes: 5,
     bookTimeoutMs,
-    ...addressesOf({ type, members }, worldUrl),
+    ...addressesOf({ type, members }, channelsUrl),
   };
 }
 

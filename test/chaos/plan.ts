@@ -2,7 +2,7 @@ import type { ChannelType } from "../../src/capacity/api.ts";
 import { pick, type Random } from "../../src/channels/simulator/random.ts";
 import type { NewOrder } from "../../src/gateway/schemas-orders.ts";
 import { centre } from "./network.ts";
-import type { Victim } from "./programs.ts";
+import { type Blow, planBlow, type Victim } from "./victims.ts";
 
 /** How an order is placed: waiting for its confirmation, not waiting, or in a batch (of either kind). */
 export type Mode = "sync" | "async" | "batch";
@@ -23,14 +23,12 @@ export interface PlannedOrder {
 export interface RoundPlan {
   round: number;
   orders: readonly PlannedOrder[];
-  victim: Victim;
-  /** The kill comes when so many orders have been answered, and so long after that. */
+  blow: Blow;
+  /** The blow comes when so many orders have been answered, and so long after that. */
   killAfterAnswers: number;
   killAfterMs: number;
-  /** A second kill so long after the restart; null: none. */
+  /** The same again so long after the platform was ready; null: not. */
   killAgainAfterMs: number | null;
-  /** Who is frozen instead of killed is so for this long: some beyond the lease of 5 s. */
-  frozenMs: number;
 }
 
 const hourMs = 3_600_000;
@@ -52,11 +50,10 @@ export function planRound(
     orders: Array.from({ length: orders }, (_, index) =>
       planOrder(random, `r${round}-${index}`, index, nowMs),
     ),
-    victim: victims[(round - 1) % victims.length]!,
+    blow: planBlow(random, victims[(round - 1) % victims.length]!),
     killAfterAnswers: pick(random, { min: 0, max: Math.floor(orders * 0.9) }),
     killAfterMs: pick(random, { min: 0, max: 600 }),
     killAgainAfterMs: random() < killAgainShare ? pick(random, { min: 0, max: 2_500 }) : null,
-    frozenMs: pick(random, { min: 500, max: 9_000 }),
   };
 }
 

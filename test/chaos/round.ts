@@ -6,12 +6,12 @@ import { createCustomer, type Placed } from "./customer.ts";
 import { type BookingFault, judgeBookings, leftBeforeCancel, readLiveBookings } from "./ledger.ts";
 import type { Network } from "./network.ts";
 import type { RoundPlan } from "./plan.ts";
-import { type Platform, type PlatformSettings, startPlatform } from "./programs.ts";
+import type { Platform } from "./programs.ts";
+import type { Blow, Victim } from "./victims.ts";
 import type { Watcher } from "./watcher.ts";
 
 /** What a round needs, and the platform that it leaves running. */
 export interface Scene {
-  settings: PlatformSettings;
   platform: Platform;
   client: Client;
   watcher: Watcher;
@@ -22,15 +22,19 @@ export interface Scene {
 
 export interface RoundReport {
   round: number;
-  victim: RoundPlan["victim"];
+  victim: Victim;
+  /** Blows dealt; 0: this victim can't be hit on this machine, and `skipped` says why. */
   kills: number;
+  skipped?: string;
   /** Orders that had been answered when the kill came. */
   acknowledged: number;
-  /** Orders whose answer was cut off, and how many of them were there all the same. */
+  /** Orders that were not answered (cut off, or 503), and how many of them were there all the same. */
   unanswered: number;
   replayed: number;
-  /** From the (last) kill until the platform was ready again. */
+  /** From the (last) kill, or the end of the trouble, until the platform was ready again. */
   recoveryMs: number;
+  /** From SIGKILL of an owner until its orders moved again, for each kill at which it had some. */
+  takeoversMs: readonly number[];
   /** From then until every order had ended. */
   settledMs: number;
   ends: Readonly<Record<string, number>>;
@@ -45,55 +49,60 @@ const silenceMs = 60_000;
 const readyTimeoutMs = 120_000;
 const ledgerPatienceMs = 8_000;
 
-/** Places orders, kills in the middle, starts again, and follows every order to its end. */
+/** Places orders, strikes in the middle, and follows every order to its end. */
 export async function playRound(plan: RoundPlan, scene: Scene): Promise<RoundReport> {
   const customer = createCustomer(scene.client, plan, scene.recordFile);
+  const cutOffBefore = scene.client.cutOff.length;
   const placing = customer.placeAll();
   await customer.answers(plan.killAfterAnswers);
   await pause(plan.killAfterMs);
   const acknowledged = customer.answered;
-  let recoveryMs = await killAndRestart(plan, scene);
-  await placing;
+  const striking = strike(plan.blow, scene);
+  const asking = customer.askUntil(striking.catch(() => undefined));
+  const blows = [await striking];
+  await Promise.all([placing, asking]);
 
   const again = customer.placeAgain();
   if (plan.killAgainAfterMs !== null) {
     await pause(plan.killAgainAfterMs);
-    recoveryMs = await killAndRestart(plan, scene);
+    blows.push(await strike(plan.blow, scene));
   }
   const { unanswered, replayed } = await again;
   await customer.cancelAgain();
+  const noticed = plan.blow.victim === "rolling" ? scene.client.cutOff.slice(cutOffBefore) : [];
 
   const readyMs = Date.now();
   const ids = customer.placed.flatMap(({ id }) => (id === null ? [] : [id]));
   await scene.watcher.ended(ids, silenceMs);
   const settledMs = Date.now() - readyMs;
   const { ends, wasted, wrong } = await judge(customer.placed, scene);
+  const skipped = blows.find((one) => one.skipped !== undefined)?.skipped;
   return {
     round: plan.round,
-    victim: plan.victim,
-    kills: plan.killAgainAfterMs === null ? 1 : 2,
+    victim: plan.blow.victim,
+    kills: blows.filter((one) => one.skipped === undefined).length,
+    ...(skipped === undefined ? {} : { skipped }),
     acknowledged,
     unanswered,
     replayed,
-    recoveryMs,
+    recoveryMs: blows.at(-1)!.recoveryMs,
+    takeoversMs: blows.flatMap(({ takeoverMs }) => takeoverMs ?? []),
     settledMs,
     ends,
     wasted,
-    wrong: [...customer.wrong, ...wrong],
+    wrong: [...customer.wrong, ...wrong, ...noticed.map((what) => `a rolling restart cut off ${what}`)],
   };
 }
 
-/** Milliseconds from the kill (or the thaw) until the platform says that it is ready. */
-async function killAndRestart({ victim, frozenMs }: RoundPlan, scene: Scene): Promise<number> {
-  const beganMs = Date.now();
-  const { gone } = await scene.platform.hit(victim, frozenMs);
-  const killedMs = gone ? beganMs : Date.now();
-  if (gone) scene.platform = await startPlatform(scene.settings);
-  for (const endMs = killedMs + readyTimeoutMs; ; await pause(20)) {
-    const answer = await scene.client.send("GET", "/health/ready");
-    if (answer?.status === 200) return Date.now() - killedMs;
-    if (Date.now() > endMs)
-      throw new Error(`not ready ${readyTimeoutMs} ms after the kill (${answer?.status})`);
+/** Hits, and waits until every process says that it is ready. */
+async function strike(blow: Blow, { platform, client }: Scene) {
+  const struck = await platform.strike(blow);
+  const { recoversFromMs } = struck;
+  for (const endMs = Date.now() + readyTimeoutMs; ; await pause(20)) {
+    const answers = await client.each("/health/ready");
+    if (answers.every((answer) => answer?.status === 200))
+      return { ...struck, recoveryMs: Date.now() - recoversFromMs };
+    if (Date.now() > endMs) throw new Error(`not ready ${readyTimeoutMs} ms after ${blow.victim} was hit`);
   }
 }
 
@@ -106,7 +115,8 @@ async function judge(placed: readonly Placed[], scene: Scene) {
   for (const one of placed.filter(({ id }) => id !== null)) {
     const order = await client.must<OrderView>("GET", `/v1/orders/${one.id}`);
     orders.push(order);
-    ends[order.status] = (ends[order.status] ?? 0) + 1;
+    const end = order.status === "failed" ? `failed (${order.reason?.code})` : order.status;
+    ends[end] = (ends[end] ?? 0) + 1;
     wrong.push(...judgeOrder(one, order, watcher));
   }
   const faults = await settledFaults(orders, scene);

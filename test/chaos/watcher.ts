@@ -11,7 +11,7 @@ export interface Heard {
 }
 
 /**
- * One subscriber of the event stream who lives through every kill: it resumes with Last-Event-ID, and must get every version of
+ * One subscriber of the event stream who lives through every kill: it resumes with Last-Event-ID, at the next process where there are several, and must get every version of
  * every order, in order, at least once (I5).
  */
 export interface Watcher extends AsyncDisposable {
@@ -25,12 +25,16 @@ export interface Watcher extends AsyncDisposable {
 
 const againAfterMs = 100;
 
-export function createWatcher(url: string, authorization: string): Watcher {
+/** The stream says something every 15 seconds; a process that says nothing for longer is left for another. */
+const streamSilenceMs = 20_000;
+
+export function createWatcher(urls: readonly string[], authorization: string): Watcher {
   const agent = new Agent({ pipelining: 1 });
   const orders = new Map<string, Heard>();
   const wrong: string[] = [];
   const closed = new AbortController();
   let position = "0";
+  let turn = 0;
   let repeats = 0;
   let lastHeardMs = Date.now();
   let onHeard: () => void = () => undefined;
@@ -54,10 +58,12 @@ export function createWatcher(url: string, authorization: string): Watcher {
   }
 
   async function listen(): Promise<void> {
-    const answer = await request(`${url}/v1/events/stream`, {
+    turn += 1;
+    const answer = await request(`${urls[turn % urls.length]}/v1/events/stream`, {
       dispatcher: agent,
       signal: closed.signal,
-      bodyTimeout: 0,
+      headersTimeout: streamSilenceMs,
+      bodyTimeout: streamSilenceMs,
       headers: { authorization, accept: "text/event-stream", "last-event-id": position },
     });
     if (answer.statusCode !== 200) return void (await answer.body.dump());

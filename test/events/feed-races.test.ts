@@ -47,6 +47,7 @@ function scheduledBus(scheduler: fc.Scheduler, rows: readonly LoggedRow[], cuts:
         .filter((row) => lastPosition(row) > after && (subject === undefined || row.subject === subject))
         .slice(0, Math.min(limit, cut));
     }),
+    history: async () => [],
     head: scheduler.scheduleFunction(async () => {
       const last = visible().at(-1);
       return last ? lastPosition(last) : 0;

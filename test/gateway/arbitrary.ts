@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { printable, printableLines } from "../../src/gateway/schemas.ts";
 import { idempotencyKeyPattern } from "../../src/gateway/schemas-orders.ts";
+import { closePattern, datePattern, hourPattern } from "../../src/gateway/schemas-schedules.ts";
 
 /** The part of JSON Schema that our own OpenAPI document uses. */
 export interface Schema {
@@ -70,6 +71,10 @@ const byPattern: Record<string, fc.Arbitrary<string>> = {
     { weight: 9, arbitrary: fc.constantFrom("AED", "EUR", "JPY") },
     { weight: 1, arbitrary: fc.stringMatching(/^[A-Z]{3}$/) },
   ),
+  // Often hours that fit together, a date that exists, a time zone.
+  [hourPattern]: fc.integer({ min: 0, max: 23 }).map((hour) => `${String(hour).padStart(2, "0")}:00`),
+  [closePattern]: fc.constantFrom("24:00", "12:00", "02:00", "22:15"),
+  [datePattern]: fc.constantFrom("2026-12-02", "2027-03-28", "2026-02-30"),
   "^[A-Z]{2}$": fc.stringMatching(/^[A-Z]{2}$/),
 };
 

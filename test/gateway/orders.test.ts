@@ -289,10 +289,12 @@ test("a replay of an order that was cancelled since is 200: neither confirmed no
   assert.equal(again.body.status, "cancelled");
 });
 
-test("the decision of an order, or 404 while there is none", async () => {
-  const { id } = (await place()).body;
-  assert.deepEqual((await call("GET", `/v1/orders/${id}/decision`)).body.excluded, { radius: 3 });
+test("the decisions of an order, none while it was not routed", async () => {
+  type Shown = { decisions: { excluded: unknown }[] };
+  const decisionsOf = async (id: unknown) =>
+    ((await call("GET", `/v1/orders/${id}/decision`)).body as unknown as Shown).decisions;
+  const [decision] = await decisionsOf((await place()).body.id);
+  assert.deepEqual(decision?.excluded, [{ reason: "radius", channels: 3, text: "does not deliver so far" }]);
   world.outcome = { status: "received" };
-  const early = await place();
-  assert.equal((await call("GET", `/v1/orders/${early.body.id}/decision`)).body.code, "not_found");
+  assert.deepEqual(await decisionsOf((await place()).body.id), []);
 });

@@ -1,5 +1,13 @@
 import { randomBytes } from "node:crypto";
-import type { CapacityApi, Channel, NewChannel, Slot, SlotView } from "../../src/capacity/api.ts";
+import type {
+  CapacityApi,
+  Channel,
+  NewChannel,
+  ScheduleView,
+  Slot,
+  SlotView,
+  StockItem,
+} from "../../src/capacity/api.ts";
 import type { GatewayDependencies } from "../../src/gateway/app.ts";
 import type { Keys, Principal, Scope } from "../../src/gateway/keys.ts";
 import { createGateway, type GatewayLimits } from "../../src/gateway/server.ts";
@@ -121,6 +129,9 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
           ? { kind: "order", order: found.order }
           : { kind: "refused", code: "order_not_found", detail: "no such order" };
       }),
+    complain: async (requests) =>
+      requests.map(({ id }) => ({ kind: "order", order: world.orders.get(id)!.order })),
+    complaintTexts: async (wanted) => wanted.map(() => ({})),
     callbacks: async (callbacks) =>
       callbacks.map(({ attemptKey }): CallbackResult => {
         const known = world.orders.has(attemptKey.split(".")[0]!);
@@ -134,20 +145,29 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
       wanted.map((id) =>
         world.orders.get(id)?.order.status === "received"
           ? null
-          : {
-              method: "best_each",
-              policy: "default",
-              chosen: { channelId: "chn_1", score: 0.5 },
-              candidates: [{ channelId: "chn_1", score: 0.5, costMinor: 900, etaMinutes: 30, why: "best" }],
-              excluded: { radius: 3 },
-            },
+          : [
+              {
+                attempt: { leg: 1, attempt: 1, at: now, channelId: "chn_1", booking: "booked" },
+                method: "best_each",
+                policy: "default@1",
+                summary: "Kitchen was chosen",
+                chosen: { channelId: "chn_1", name: "Kitchen", score: 0.5 },
+                candidates: [],
+                excluded: [{ reason: "radius", channels: 3, text: "does not deliver so far" }],
+                nearestExcluded: [],
+              },
+            ],
       ),
+    quotes: () => [],
     toldVersion: (id) => world.told.get(id),
   };
 }
 
 function fakeCapacity(): CapacityApi {
-  const channels = new Map<string, { channel: Channel; secret: string; slots: SlotView[] }>();
+  const channels = new Map<
+    string,
+    { channel: Channel; secret: string; slots: SlotView[]; schedule?: ScheduleView; stock?: StockItem[] }
+  >();
   const find = (id: string) => {
     const found = channels.get(id);
     if (!found) throw new UoopError("channel_not_found", "no such channel");
@@ -184,14 +204,36 @@ function fakeCapacity(): CapacityApi {
       return found.channel;
     },
     noteCircuit: async () => undefined,
+    noteSigns: async () => undefined,
     async putCapacity(id, slots: readonly Slot[]) {
       const found = find(id);
       if (slots.some(({ capacity }) => capacity === 0))
         throw new UoopError("capacity_below_reserved", "2 are reserved");
-      found.slots = slots.map((slot) => ({ ...slot, id: ids.create("slt", Date.now()), reserved: 0 }));
+      found.slots = slots.map((slot) => ({
+        ...slot,
+        id: ids.create("slt", Date.now()),
+        sellable: slot.capacity,
+        reserved: 0,
+      }));
       return found.slots;
     },
     getCapacity: async (id) => find(id).slots,
+    getStock: async (id) => find(id).stock ?? [],
+    async putStock(id, changes) {
+      const items = changes.map((change) => {
+        const quantity = "adjust" in change ? Math.max(0, change.adjust) : change.quantity;
+        return { safety: 0, ...change, quantity, sellable: quantity, reserved: 0 };
+      });
+      find(id).stock = items;
+      return items;
+    },
+    getSchedule: async (id) => find(id).schedule ?? null,
+    async putSchedule(id, schedule) {
+      const found = find(id);
+      const version = (found.schedule?.version ?? 0) + 1;
+      found.schedule = { ...schedule, version, updatedAt: now, madeUntil: now.slice(0, 10) };
+      return { schedule: found.schedule, kept: [] };
+    },
     rankings: async () => [],
     network: () => [],
     channelInMemory: () => undefined,
@@ -281,6 +323,7 @@ export async function startFakeWorld(
         .filter(({ id }) => beforeId === undefined || id < beforeId)
         .slice(0, limit),
   };
+  world.performance = { of: () => Promise.reject(new Error("not here")) };
   world.reconciliation = { differences: async () => [] };
   Object.assign(world, change);
   const gateway = createGateway(world, limits);

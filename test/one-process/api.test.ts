@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Webhook } from "standardwebhooks";
 import type { Channel, SlotView } from "../../src/capacity/api.ts";
-import type { DecisionView } from "../../src/orchestration/api.ts";
+import type { OrderDecision } from "../../src/orchestration/api.ts";
 import type { OrderView } from "../../src/orchestration/order.ts";
 import type { PlatformEvent } from "../../src/relay/api.ts";
 import { aChannel, anOrder, type Call, clientOf, readStream } from "../gateway/client.ts";
@@ -91,8 +91,18 @@ test("an order is confirmed at once, read as it was told, and its decision is ke
   const read = await cal<OrderView>("GET", `/v1/orders/${order.id}`);
   assert.deepEqual(read.body, order);
   assert.equal(read.headers.get("etag"), `"${order.version}"`);
-  const { body } = await cal<DecisionView>("GET", `/v1/orders/${order.id}/decision`);
-  assert.equal(body.chosen?.channelId, order.channel?.id);
+  const { body } = await cal<{ decisions: OrderDecision[] }>("GET", `/v1/orders/${order.id}/decision`);
+  const [decision] = body.decisions;
+  assert.equal(decision?.chosen?.channelId, order.channel?.id);
+  assert.equal(decision?.policy, "default@1");
+  assert.match(decision?.summary ?? "", /was chosen by the routing policy default@1/);
+  assert.deepEqual(decision?.attempt, {
+    leg: 1,
+    attempt: 1,
+    at: order.createdAt,
+    channelId: order.channel?.id,
+    booking: "booked",
+  });
 });
 
 test("a client that has just written reads its own write, a hundred times", async () => {

@@ -2,12 +2,14 @@ import assert from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { ChannelRoom } from "../../src/capacity/api.ts";
-import { defaultPolicy, distance, evaluate, type Wish } from "../../src/capacity/ranking.ts";
+import { distance } from "../../src/capacity/distance.ts";
+import { defaultPolicy } from "../../src/capacity/policy.ts";
+import { evaluate, type Wish } from "../../src/capacity/ranking.ts";
 import { type RouteOptions, route } from "../../src/optimization/route.ts";
 import { place, room, window } from "./world.ts";
 
 const nowMs = Date.parse(window.start) - 3_600_000;
-const options = (): RouteOptions => ({ policy: defaultPolicy, method: "weighted", nowMs, turn: { next: 0 } });
+const options = (): RouteOptions => ({ method: "weighted", nowMs, turn: { next: 0 } });
 
 const wish = (changes: Partial<Wish> = {}): Wish => ({
   location: place,
@@ -19,6 +21,8 @@ const wish = (changes: Partial<Wish> = {}): Wish => ({
   channelTypes: null,
   maxCostMinor: null,
   excluded: [],
+  policy: defaultPolicy,
+  facts: { items: [{ sku: "meal-1", quantity: 1 }], priority: "standard", metadata: {} },
   ...changes,
 });
 
@@ -65,7 +69,7 @@ test("an order that says best_each has the best score that any channel with room
     fc.property(wishes, rooms, (batch, network) => {
       route(batch, network, options()).forEach((answer, index) => {
         if (answer.kind !== "route" || answer.route.decision.method !== "best_each") return;
-        const alone = evaluate(batch[index]!, network, defaultPolicy, nowMs).candidates;
+        const alone = evaluate(batch[index]!, network, nowMs).candidates;
         assert.strictEqual(
           answer.route.candidate.score,
           Math.max(...alone.map((candidate) => candidate.score)),
@@ -88,7 +92,7 @@ test("an order is left without a channel only when no room is left that fits", (
       });
       answers.forEach((answer, index) => {
         if (answer.kind === "route") return;
-        assert.deepStrictEqual(evaluate(batch[index]!, network, defaultPolicy, nowMs, taken).candidates, []);
+        assert.deepStrictEqual(evaluate(batch[index]!, network, nowMs, taken).candidates, []);
       });
     }),
   );

@@ -19,7 +19,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   webhooks: ["bus", "relay/append.ts"],
   "read-model": ["bus", "relay/snapshot.ts"],
   capacity: ["relay/append.ts"],
-  optimization: ["capacity/ranking.ts"],
+  performance: ["bus", "relay/snapshot.ts"],
+  optimization: ["capacity"],
   channels: ["capacity/api.ts"],
   orchestration: ["capacity", "optimization", "channels", "relay/append.ts", "relay/snapshot.ts"],
   reconciliation: [],
@@ -29,6 +30,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   certify: ["channels/protocol.ts", "channels/signature.ts", "channels/transport.ts"],
   cli: [
     "bench",
+    "test/chaos",
     "certify",
     "check",
     "demo",
