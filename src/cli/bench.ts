@@ -53,6 +53,7 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
         }),
       );
   addLoadBenches(add, positive);
+  addSolverBenches(add);
   addTroubleBenches(add, positive);
 }
 
@@ -120,6 +121,10 @@ function addLoadBenches(add: Add, positive: Wiring["positive"]): void {
     10,
     async () => (await import("../../bench/stored.ts")).benchStored,
   ).option("--millions <number>", "orders that are stored, in millions (default 5)", positive);
+}
+
+/** How good answers are after a deadline, beside those of OR-Tools. */
+function addSolverBenches(add: Add): void {
   add<RoutingOptions>(
     "routing",
     "orders to channels: distance from the bound by deadline, as a stream, and by OR-Tools",
