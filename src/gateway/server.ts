@@ -20,6 +20,7 @@ import {
   toUoopError,
 } from "./problems.ts";
 import { createRateLimiter } from "./rate-limit.ts";
+import { bulkRoutes } from "./routes-bulk.ts";
 import { callbackRoutes } from "./routes-callbacks.ts";
 import { changeRoutes } from "./routes-change.ts";
 import { channelRoutes } from "./routes-channels.ts";
@@ -36,6 +37,7 @@ import { scheduleRoutes } from "./routes-schedules.ts";
 import { stockRoutes } from "./routes-stock.ts";
 import { webhookRoutes } from "./routes-webhooks.ts";
 import * as shared from "./schemas.ts";
+import * as bulkSchemas from "./schemas-bulk.ts";
 import * as channelSchemas from "./schemas-channels.ts";
 import * as complaintSchemas from "./schemas-complaints.ts";
 import * as orderSchemas from "./schemas-orders.ts";
@@ -61,7 +63,16 @@ const drainSweepMs = 20;
 const maxRequestsUnderWay = 10_000;
 
 const components: readonly TSchema[] = [
-  ...[shared, orderSchemas, channelSchemas, scheduleSchemas, stockSchemas, routingSchemas, webhookSchemas],
+  ...[
+    shared,
+    orderSchemas,
+    channelSchemas,
+    scheduleSchemas,
+    stockSchemas,
+    bulkSchemas,
+    routingSchemas,
+    webhookSchemas,
+  ],
   ...[performanceSchemas, complaintSchemas],
 ]
   .flatMap((module) => Object.values(module) as unknown[])
@@ -170,6 +181,7 @@ async function buildApp(
     ...[
       channelRoutes,
       scheduleRoutes,
+      bulkRoutes,
       stockRoutes,
       performanceRoutes,
       routingRoutes,
