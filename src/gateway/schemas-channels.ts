@@ -209,30 +209,27 @@ export const createdChannel = component<Channel & { callbackSecret: string }>(
 export const channelQuery = strict(cursorQuery);
 export type ChannelQuery = Static<typeof channelQuery>;
 
-const slot = strict({
+export const capacitySlot = strict({
   start: instant("RFC 3339"),
   end: instant("RFC 3339, after start"),
   capacity: Type.Integer({ minimum: 0, maximum: 1_000_000, description: "meals" }),
 });
-const capacityShape = strict({ slots: Type.Array(slot, { minItems: 1, maxItems: maxSlotsPerPut }) });
+const capacityShape = strict({ slots: Type.Array(capacitySlot, { minItems: 1, maxItems: maxSlotsPerPut }) });
 export const capacityBody = component<Static<typeof capacityShape>>("Capacity", capacityShape);
 
+export const shownSlot = Type.Object({
+  id: Type.String(),
+  start: instant("RFC 3339 UTC"),
+  end: instant("RFC 3339 UTC"),
+  capacity: Type.Integer(),
+  sellable: Type.Integer({
+    description: "the capacity with the schedule's overbooking and safety margins",
+  }),
+  reserved: Type.Integer({ description: "of it, taken by orders" }),
+});
 export const capacityView = component<{ slots: readonly SlotView[] }>(
   "CapacityView",
-  Type.Object({
-    slots: Type.Array(
-      Type.Object({
-        id: Type.String(),
-        start: instant("RFC 3339 UTC"),
-        end: instant("RFC 3339 UTC"),
-        capacity: Type.Integer(),
-        sellable: Type.Integer({
-          description: "the capacity with the schedule's overbooking and safety margins",
-        }),
-        reserved: Type.Integer({ description: "of it, taken by orders" }),
-      }),
-    ),
-  }),
+  Type.Object({ slots: Type.Array(shownSlot) }),
 );
 
 export const capacityQuery = strict({

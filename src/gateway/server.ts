@@ -20,6 +20,7 @@ import {
   toUoopError,
 } from "./problems.ts";
 import { createRateLimiter } from "./rate-limit.ts";
+import { bulkRoutes } from "./routes-bulk.ts";
 import { callbackRoutes } from "./routes-callbacks.ts";
 import { changeRoutes } from "./routes-change.ts";
 import { channelRoutes } from "./routes-channels.ts";
@@ -37,6 +38,7 @@ import { scheduleRoutes } from "./routes-schedules.ts";
 import { stockRoutes } from "./routes-stock.ts";
 import { webhookRoutes } from "./routes-webhooks.ts";
 import * as shared from "./schemas.ts";
+import * as bulkSchemas from "./schemas-bulk.ts";
 import * as channelSchemas from "./schemas-channels.ts";
 import * as complaintSchemas from "./schemas-complaints.ts";
 import * as orderSchemas from "./schemas-orders.ts";
@@ -64,7 +66,7 @@ const maxRequestsUnderWay = 10_000;
 
 const components: readonly TSchema[] = [
   ...[shared, orderSchemas, channelSchemas, scheduleSchemas, routingSchemas, quoteSchemas, webhookSchemas],
-  ...[performanceSchemas, complaintSchemas, stockSchemas],
+  ...[performanceSchemas, complaintSchemas, stockSchemas, bulkSchemas],
 ]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
@@ -171,8 +173,16 @@ async function buildApp(
   for (const schema of components) app.addSchema(schema);
   for (const add of [
     ...[orderRoutes, orderReadRoutes, changeRoutes, operateRoutes, differenceRoutes, streamRoutes],
-    ...[channelRoutes, scheduleRoutes, performanceRoutes, routingRoutes, callbackRoutes, complaintRoutes],
-    ...[quoteRoutes, stockRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
+    ...[
+      channelRoutes,
+      scheduleRoutes,
+      bulkRoutes,
+      stockRoutes,
+      performanceRoutes,
+      routingRoutes,
+      quoteRoutes,
+    ],
+    ...[callbackRoutes, complaintRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
   ])
     add(app, world);
   openApiRoute(app);
