@@ -6,6 +6,7 @@ import { type Channels, createChannels } from "./channels/channels.ts";
 import { createKeys, type Keys } from "./gateway/keys.ts";
 import { createGateway, openApiDocument } from "./gateway/server.ts";
 import type { PoliciesApi } from "./optimization/api.ts";
+import { createCouriers } from "./optimization/couriers.ts";
 import { createPolicies } from "./optimization/policies.ts";
 import type { OrchestrationApi } from "./orchestration/api.ts";
 import { createOrchestration } from "./orchestration/orchestration.ts";
@@ -83,12 +84,9 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const deliverer = createDeliverer({ ...common, bus, holder, random, exclusive });
   const pokeRelay = () => relay.poke();
   const webhooks = createWebhooks({ ...common, bus, onChanged: deliverer.poke, onAppended: pokeRelay });
-  const capacity = createCapacity({
-    ...common,
-    onCommitted: pokeRelay,
-    slotDaysAhead: config.SLOT_DAYS_AHEAD,
-  });
+  const capacity = createCapacity({ ...common, onCommitted: pokeRelay });
   const policies = createPolicies(common);
+  const couriers = createCouriers({ log });
   const performance = createPerformance({ ...common, capacity });
   const channels = overrides.channels ?? channelsOver(capacity, performance, common);
   const orchestration = createOrchestration({
@@ -102,7 +100,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const keys = createKeys({ database, clock, ids });
   const contexts = { orchestration, capacity, policies, readModel, performance, keys };
   const trials = createTrials({ ...common, policies, capacity });
-  const api = { ...common, ...contexts, trials, reconciliation, feed, webhooks };
+  const api = { ...common, ...contexts, couriers, trials, reconciliation, feed, webhooks };
   const gateway = createGateway(api);
 
   const partitions = createPartitionKeeper({ database, clock, log });
@@ -111,7 +109,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     ...{ webhooks: deliverer, sealer: createSealer({ database, clock, log }), feed, orchestration },
     projector: createProjector({ ...common, bus }),
     analyst: createAnalyst({ ...common, bus, halfLives: halfLivesOf(config) }),
-    ...{ reconciler, gateway },
+    ...{ reconciler, couriers, gateway },
   };
   const services = servicesOf(config.roleSet).map((name) => all[name]);
   return {

@@ -96,6 +96,7 @@ async function gateway(clients: number): Promise<{ url: string; keys: readonly s
     orchestration,
     capacity: other,
     policies: other,
+    couriers: other,
     trials: other,
     readModel: other,
     performance: other,

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fastify";
 import type { CapacityApi } from "../capacity/api.ts";
-import type { PoliciesApi } from "../optimization/api.ts";
+import type { CouriersApi, PoliciesApi } from "../optimization/api.ts";
 import type { OrchestrationApi } from "../orchestration/api.ts";
 import type { TrialsApi } from "../orchestration/trials.ts";
 import type { PerformanceApi } from "../performance/api.ts";
@@ -40,6 +40,7 @@ export interface GatewayDependencies {
   orchestration: OrchestrationApi;
   capacity: CapacityApi;
   policies: PoliciesApi;
+  couriers: CouriersApi;
   trials: TrialsApi;
   readModel: ReadModel;
   performance: PerformanceApi;

@@ -25,6 +25,7 @@ import { callbackRoutes } from "./routes-callbacks.ts";
 import { changeRoutes } from "./routes-change.ts";
 import { channelRoutes } from "./routes-channels.ts";
 import { complaintRoutes } from "./routes-complaints.ts";
+import { courierRoutesRoutes } from "./routes-courier-routes.ts";
 import { deadLetterRoutes } from "./routes-dead-letters.ts";
 import { differenceRoutes } from "./routes-differences.ts";
 import { healthRoutes } from "./routes-health.ts";
@@ -41,6 +42,7 @@ import * as shared from "./schemas.ts";
 import * as bulkSchemas from "./schemas-bulk.ts";
 import * as channelSchemas from "./schemas-channels.ts";
 import * as complaintSchemas from "./schemas-complaints.ts";
+import * as courierRoutesSchemas from "./schemas-courier-routes.ts";
 import * as orderSchemas from "./schemas-orders.ts";
 import * as performanceSchemas from "./schemas-performance.ts";
 import * as quoteSchemas from "./schemas-quotes.ts";
@@ -66,7 +68,7 @@ const maxRequestsUnderWay = 10_000;
 
 const components: readonly TSchema[] = [
   ...[shared, orderSchemas, channelSchemas, scheduleSchemas, routingSchemas, quoteSchemas, webhookSchemas],
-  ...[performanceSchemas, complaintSchemas, stockSchemas, bulkSchemas],
+  ...[performanceSchemas, complaintSchemas, stockSchemas, bulkSchemas, courierRoutesSchemas],
 ]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
@@ -181,6 +183,7 @@ async function buildApp(
       performanceRoutes,
       routingRoutes,
       quoteRoutes,
+      courierRoutesRoutes,
     ],
     ...[callbackRoutes, complaintRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
   ])

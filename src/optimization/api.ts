@@ -1,4 +1,5 @@
 import type { PolicyRules, RoutingPolicy } from "../capacity/policy.ts";
+import type { CourierPlan, CourierProblem } from "./routes/courier-plan.ts";
 
 /** A routing policy as it is written: how channels are chosen, and whose orders go by it. */
 export interface PolicyBody extends PolicyRules {
@@ -55,4 +56,9 @@ export interface PoliciesApi {
   check(body: PolicyRules): void;
   /** Which policy an order goes by; from memory, under a microsecond. */
   policyFor(key: PolicyKey): RoutingPolicy;
+}
+
+export interface CouriersApi {
+  /** Always feasible, and the better the more time there is. Throws `overloaded` when too many plans wait. */
+  plan(problem: CourierProblem, options: { deadlineMs: number }): Promise<CourierPlan>;
 }

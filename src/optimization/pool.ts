@@ -1,7 +1,8 @@
 import { Piscina } from "piscina";
 import { type PricedSolution, type SolveSettings, solveAssignment } from "./assign/solve.ts";
 import type { AssignmentProblem } from "./problem.ts";
-import { type AssignTask, sharedNow } from "./worker.ts";
+import { type CourierPlan, type CourierProblem, planCouriers } from "./routes/courier-plan.ts";
+import { type AssignTask, type CouriersTask, sharedNow } from "./worker.ts";
 
 export interface PoolOptions {
   threads: number;
@@ -11,11 +12,11 @@ export interface PoolOptions {
   hangMs?: number;
   /** A worker that needs more is ended by V8 and replaced. */
   maxHeapMegabytes?: number;
-  /** Solves that wait for a thread; more are answered by greedy at once. */
+  /** Solves that wait for a thread; more are answered by the fallback at once. */
   maxWaiting?: number;
-  /** Told of each solve that greedy had to answer. */
+  /** Told of each solve that the fallback had to answer. */
   failed?: (error: Error) => void;
-  /** Exports `assign`. Ours, unless a test has a worse one. */
+  /** Exports a function for each kind of solve. Ours, unless a test has a worse one. */
   workerFile?: URL;
 }
 
@@ -23,9 +24,21 @@ export interface PoolOptions {
 export interface SolverPool {
   /** Starts the threads and has each solve a small problem, so that its code is compiled. */
   start(): Promise<void>;
-  /** Always answers, soon after the deadline at the latest: the greedy answer where a worker hung, died or had no turn. */
+  // Always answer, soon after the deadline at the latest: by the fallback, made here, where a worker hung, died or had no turn.
+  /** Falls back on greedy. */
   assign(problem: AssignmentProblem, settings: Omit<SolveSettings, "now">): Promise<PricedSolution>;
+  /** Falls back on the construction alone. */
+  couriers(problem: CourierProblem, settings: { deadlineMs: number; seed: number }): Promise<CourierPlan>;
   stop(): Promise<void>;
+}
+
+/** One solve: which function of the worker gets what, and the answer without it. */
+interface Job<Answer> {
+  name: "assign" | "couriers";
+  task: AssignTask | CouriersTask;
+  transferList: ArrayBuffer[];
+  deadlineMs: number;
+  fallback: () => Answer;
 }
 
 /** Far off: a thread takes seconds to start on a busy machine. */
@@ -51,35 +64,34 @@ export function createSolverPool({
   pool.on("error", () => undefined); // of a worker between two solves; the pool has replaced it
 
   let underWay = 0;
-  const run = async (task: AssignTask, deadlineMs: number): Promise<PricedSolution> => {
+  const run = async <Answer>({ name, task, transferList, deadlineMs }: Job<Answer>): Promise<Answer> => {
     if (underWay >= threads + maxWaiting) throw new Error(`${maxWaiting} solves wait for a thread already.`);
-    const { cost, use, capacity } = task.problem;
     const hangs = new AbortController(); // aborting ends the worker's thread, even one in an endless loop
     const timer = setTimeout(() => hangs.abort(), deadlineMs + hangMs);
-    const transferList = [cost.buffer, use.buffer, capacity.buffer] as ArrayBuffer[];
     underWay += 1;
     try {
-      return (await pool.run(task, { name: "assign", signal: hangs.signal, transferList })) as PricedSolution;
+      return (await pool.run(task, { name, signal: hangs.signal, transferList })) as Answer;
     } finally {
       clearTimeout(timer);
       underWay -= 1;
     }
   };
-  const assign: SolverPool["assign"] = async (problem, { deadlineMs, ...settings }) => {
-    const task: AssignTask = { ...settings, problem: copyOf(problem), endsAt: sharedNow() + deadlineMs };
+  const solve = async <Answer>(job: Job<Answer>): Promise<Answer> => {
     const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(new Error("The solver is late.")), deadlineMs + graceMs);
+    const timer = setTimeout(() => late.reject(new Error("The solver is late.")), job.deadlineMs + graceMs);
     try {
-      return await Promise.race([run(task, deadlineMs), late.promise]);
+      return await Promise.race([run(job), late.promise]);
     } catch (error) {
       failed(error as Error);
-      return solveAssignment(problem, { deadlineMs: 0, now: sharedNow });
+      return job.fallback();
     } finally {
       clearTimeout(timer);
     }
   };
+  const assign: SolverPool["assign"] = (problem, settings) => solve(assignJob(problem, settings));
   return {
     assign,
+    couriers: (problem, settings) => solve(couriersJob(problem, settings)),
     async start() {
       const problem = warmUpProblem();
       await Promise.all(
@@ -91,6 +103,31 @@ export function createSolverPool({
     stop: () => pool.destroy(),
   };
 }
+
+function assignJob(
+  given: AssignmentProblem,
+  { deadlineMs, ...settings }: Omit<SolveSettings, "now">,
+): Job<PricedSolution> {
+  const problem = copyOf(given);
+  return {
+    name: "assign",
+    task: { ...settings, problem, endsAt: sharedNow() + deadlineMs },
+    transferList: [problem.cost.buffer, problem.use.buffer, problem.capacity.buffer] as ArrayBuffer[],
+    deadlineMs,
+    fallback: () => solveAssignment(given, { deadlineMs: 0, now: sharedNow }),
+  };
+}
+
+const couriersJob = (
+  problem: CourierProblem,
+  { deadlineMs, seed }: { deadlineMs: number; seed: number },
+): Job<CourierPlan> => ({
+  name: "couriers",
+  task: { problem, seed, endsAt: sharedNow() + deadlineMs },
+  transferList: [],
+  deadlineMs,
+  fallback: () => planCouriers(problem, { deadlineMs: 0, seed, now: sharedNow }),
+});
 
 /** What is handed over is gone here, and greedy may need it. */
 const copyOf = (problem: AssignmentProblem): AssignmentProblem => ({

@@ -1,21 +1,30 @@
 import { type PricedSolution, type SolveSettings, solveAssignment } from "./assign/solve.ts";
 import type { AssignmentProblem } from "./problem.ts";
+import { type CourierPlan, type CourierProblem, planCouriers } from "./routes/courier-plan.ts";
 
 /** One solve, as it is handed to a worker thread. */
-export interface AssignTask extends Omit<SolveSettings, "deadlineMs" | "now"> {
-  problem: AssignmentProblem;
+interface Task<Problem> {
+  problem: Problem;
   /** On the clock that all threads share, `sharedNow()`. */
   endsAt: number;
 }
 
+export type AssignTask = Task<AssignmentProblem> & Omit<SolveSettings, "deadlineMs" | "now">;
+export type CouriersTask = Task<CourierProblem> & { seed: number };
+
 /** Milliseconds since 1970, finer than Date.now(), and the same in every thread. */
 export const sharedNow = (): number => performance.timeOrigin + performance.now();
 
-/** What a solver's thread does (its pool calls it by name). The wait for a thread has been taken from the time. */
-export function assign({ problem, endsAt, ...settings }: AssignTask): PricedSolution {
-  return solveAssignment(problem, {
-    ...settings,
-    deadlineMs: Math.max(0, endsAt - sharedNow()),
-    now: sharedNow,
-  });
-}
+// What a solver's thread does: its pool calls these by name. The wait for a thread has been taken from the time.
+
+export const assign = ({ problem, ...settings }: AssignTask): PricedSolution =>
+  solveAssignment(problem, inTime(settings));
+
+export const couriers = ({ problem, ...settings }: CouriersTask): CourierPlan =>
+  planCouriers(problem, inTime(settings));
+
+const inTime = <Settings>({ endsAt, ...settings }: Settings & { endsAt: number }) => ({
+  ...settings,
+  deadlineMs: Math.max(0, endsAt - sharedNow()),
+  now: sharedNow,
+});

@@ -36,11 +36,15 @@ export interface CourierPlan {
   routes: CourierRoute[];
   unassigned: { stopId: string; reason: UnassignedReason }[];
   distanceMeters: number;
+  /** `construction`: there was no time, or nothing, to search. */
+  method: "ruin_and_recreate" | "construction";
 }
 
 export interface CourierRoute {
   courierId: string;
   pickupId: string;
+  /** From where they are: just in time to leave the pick-up as planned. */
+  setsOutAtMs: number;
   leavesPickupAtMs: number;
   stops: { stopId: string; arrivesAtMs: number; startsAtMs: number; leavesAtMs: number }[];
   distanceMeters: number;
@@ -64,7 +68,12 @@ export function planCouriers(problem: CourierProblem, options: SolveOptions): Co
   const routes = solution.routes.flatMap((stops, courier) =>
     stops.length === 0 ? [] : [toRoute(problem, model, courier, stops)],
   );
-  return { routes, unassigned: toUnassigned(problem, solution), distanceMeters: solution.distance };
+  return {
+    routes,
+    unassigned: toUnassigned(problem, solution),
+    distanceMeters: solution.distance,
+    method: solution.iterations > 0 ? "ruin_and_recreate" : "construction",
+  };
 }
 
 function toRoutesProblem({ nowMs, pickups, couriers, stops }: CourierProblem): RoutesProblem {
@@ -131,6 +140,7 @@ function toRoute(
   return {
     courierId: courier.id,
     pickupId,
+    setsOutAtMs: problem.nowMs + Math.round(leavesPickup - approaches[pickup]! * pace),
     leavesPickupAtMs: problem.nowMs + Math.round(leavesPickup),
     stops,
     distanceMeters: meters,
