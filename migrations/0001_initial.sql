@@ -73,6 +73,15 @@ create table allotments (
   check (reserved <= sellable + overcommitted)
 ) with (fillfactor = 20);                -- hot rows, rewritten by every commit: keep each page's versions prunable
 
+create table routing_policies (          -- every version of every policy; the newest is used
+  id text collate "C" not null,
+  version int not null,
+  doc text not null,                     -- as the API shows it: weights, limits, rules, whose orders go by it
+  actor text not null,
+  made_at timestamptz not null,
+  primary key (id, version)
+);
+
 -- What a channel that tracks its stock has of each SKU. Reserved with the units of a slot, gone when the food leaves (I2).
 create table stock (
   channel_id text collate "C" not null references channels (id),
@@ -91,15 +100,6 @@ create table stock_adjustments (         -- a repeat of an adjustment changes no
   body_hash uuid not null,
   made_at timestamptz not null,
   primary key (channel_id, key_hash)
-);
-
-create table routing_policies (          -- every version of every policy; the newest is used
-  id text collate "C" not null,
-  version int not null,
-  doc text not null,                     -- as the API shows it: weights, limits, rules, whose orders go by it
-  actor text not null,
-  made_at timestamptz not null,
-  primary key (id, version)
 );
 
 create table idempotency_keys (          -- its own table: a unique index over partitions would need the partition key (I6)
@@ -345,6 +345,21 @@ create index order_views_by_client on order_views (client_id, id);
 create index order_views_by_customer on order_views (customer_id, id);
 create index order_views_by_channel on order_views (channel_id, id);
 create index order_views_open on order_views (status, id) where status not in ('delivered');
+
+-- What consumers were told last of each channel and slot: announcer-store.ts compares it with what is.
+create table channels_told (
+  channel_id text collate "C" primary key references channels (id),
+  health text not null default 'up',     -- or paused
+  sequence bigint not null default 0,    -- of its capacity.updated events
+  told_at timestamptz not null default '-infinity'
+) with (fillfactor = 50);
+
+create table slots_told (
+  slot_id text collate "C" primary key references slots (id),
+  capacity int not null,
+  sellable int not null,
+  reserved int not null
+) with (fillfactor = 50);
 
 -- What each channel did, as sums that forget (src/performance/decay.ts). Each column has one kind of writer.
 create table channel_performance (

@@ -39,6 +39,14 @@ export interface OpenCircuit {
   detail: string;
 }
 
+/** What was measured of late and speaks against its health. */
+export interface HealthSign {
+  sign: "errors" | "lateness";
+  /** RFC 3339. */
+  since: string;
+  detail: string;
+}
+
 /** The channel as the API shows it. */
 export interface Channel {
   id: string;
@@ -67,6 +75,10 @@ export interface Channel {
   health: "up" | "degraded" | "down";
   /** Absent when none is open. */
   openCircuits?: readonly OpenCircuit[];
+  /** Absent when there is none. */
+  healthSigns?: readonly HealthSign[];
+  /** An operator has set its health otherwise than circuits and signs say: it stays so. */
+  healthSet?: true;
   version: number;
   createdAt: string;
   updatedAt: string;
@@ -74,7 +86,15 @@ export interface Channel {
 
 export type NewChannel = Omit<
   Channel,
-  "id" | "status" | "health" | "openCircuits" | "version" | "createdAt" | "updatedAt"
+  | "id"
+  | "status"
+  | "health"
+  | "openCircuits"
+  | "healthSigns"
+  | "healthSet"
+  | "version"
+  | "createdAt"
+  | "updatedAt"
 >;
 
 /** Capacity of a channel in a time window; units are meals (the sum of an order's item quantities). */
@@ -196,6 +216,12 @@ export interface CapacityApi {
     id: string,
     partner: string | undefined,
     detail: string | null,
+    by: { actor: string; source: string | null },
+  ): Promise<void>;
+  /** What `judge` says of the channel as it is now speaks against its health (until it says otherwise). */
+  noteSigns(
+    id: string,
+    judge: (channel: Channel) => readonly Pick<HealthSign, "sign" | "detail">[],
     by: { actor: string; source: string | null },
   ): Promise<void>;
   /**

@@ -31,10 +31,12 @@ interface Room extends ChannelRoom {
 /** Quality that differs by less is left as it is: what is made of the network is kept while the network is the same. */
 const leastDifference = 0.001;
 
-export function createNetwork(): Network {
+/** `onTaken`: units of this channel's slots were taken or given back by this process. */
+export function createNetwork(onTaken: (channelId: string) => void): Network {
   let rooms: Room[] = [];
   let byChannel = new Map<string, Room>();
-  let bySlot = new Map<string, SlotRoom>();
+  let bySlot = new Map<string, { slot: SlotRoom; channelId: string }>();
+  let quality = (rated: Channel): number => rated.quality;
   // Outlives the rooms: it is read in parts, and told of row by row.
   const stockOf = new Map<string, Map<string, number>>();
   const shelfOf = (channelId: string) => {
@@ -42,12 +44,15 @@ export function createNetwork(): Network {
     stockOf.set(channelId, shelf);
     return shelf;
   };
-  let quality = (rated: Channel): number => rated.quality;
 
   const index = (next: Room[]) => {
     rooms = next.toSorted((a, b) => (a.channel.id < b.channel.id ? -1 : 1));
     byChannel = new Map(rooms.map((room) => [room.channel.id, room]));
-    bySlot = new Map(rooms.flatMap((room) => room.slots.map((slot) => [slot.id, slot] as const)));
+    bySlot = new Map(
+      rooms.flatMap(({ channel, slots }) =>
+        slots.map((slot) => [slot.id, { slot, channelId: channel.id }] as const),
+      ),
+    );
   };
   const asRated = (rated: Channel): Channel => {
     const measured = quality(rated);
@@ -80,11 +85,11 @@ export function createNetwork(): Network {
     },
     noteSlots(slots) {
       for (const { slotId, reserved, sellable } of slots) {
-        const slot = bySlot.get(slotId);
-        if (slot) {
-          slot.reserved = reserved;
-          slot.sellable = sellable;
-        }
+        const known = bySlot.get(slotId);
+        if (!known) continue;
+        known.slot.reserved = reserved;
+        known.slot.sellable = sellable;
+        onTaken(known.channelId);
       }
     },
     noteStock(stock) {

@@ -12,8 +12,6 @@ export interface Wish {
   windowEndMs: number;
   vehicle: Vehicle | null;
   units: number;
-  /** What channels that track their stock must have; absent: whatever it is. */
-  items?: readonly { sku: string; quantity: number }[];
   /** null: any currency (rankings). */
   currency: string | null;
   channelTypes: readonly ChannelType[] | null;
@@ -103,13 +101,12 @@ export function evaluate(
     if (channel.status === "active" && (nearest === null || distanceMeters < nearest.distanceMeters)) {
       nearest = { channel, distanceMeters };
     }
-    const verdict = rules.length === 0 ? 0 : judge(rules, channel);
+    const screened = screen(wish, channel, distanceMeters, rules);
     const found =
-      excludedBy(wish, channel, distanceMeters) ??
-      (room.stock && wish.items ? lacking(wish.items, room.stock) : null) ??
-      (typeof verdict === "string"
-        ? verdict
-        : unlessDown(channel, findSlot(wish, room, distanceMeters, nowMs, taken, verdict)));
+      typeof screened === "string"
+        ? screened
+        : ((room.stock ? lacking(wish.facts.items, room.stock) : null) ??
+          unlessDown(channel, findSlot(wish, room, distanceMeters, nowMs, taken, screened)));
     if (typeof found !== "string") candidates.push(found);
     else {
       excluded.set(found, (excluded.get(found) ?? 0) + 1);
@@ -132,6 +129,18 @@ function noteNear(near: Excluded[], channel: Channel, distanceMeters: number, wh
 const unlessDown = (channel: Channel, found: Candidate | Exclusion) =>
   channel.health === "down" && typeof found !== "string" ? "down" : found;
 
+/** Why a channel can't serve the wish whatever its slots are, or what the policy's rules add to its penalty. */
+export function screen(
+  wish: Wish,
+  channel: Channel,
+  distanceMeters: number,
+  rules: ReturnType<typeof rulesFor>,
+): Exclusion | number {
+  const why = excludedBy(wish, channel, distanceMeters);
+  if (why !== null) return why;
+  return rules.length === 0 ? 0 : judge(rules, channel);
+}
+
 function excludedBy(wish: Wish, channel: Channel, distanceMeters: number): Exclusion | null {
   const { limits } = wish.policy;
   if (channel.status !== "active") return "inactive";
@@ -147,9 +156,18 @@ function excludedBy(wish: Wish, channel: Channel, distanceMeters: number): Exclu
   return null;
 }
 
+/** What it would be driven with: what the order asks for, or the channel's fastest that the policy allows; null: nothing. */
+function vehicleFor({ vehicle, policy }: Wish, channel: Channel): Vehicle | null {
+  const allowed = policy.limits.vehicles;
+  if (vehicle === null && allowed === undefined) return fastest(channel.vehicles);
+  if (vehicle === null) return fastest(channel.vehicles.filter((one) => allowed!.includes(one)));
+  const may = channel.vehicles.includes(vehicle) && (allowed === undefined || allowed.includes(vehicle));
+  return may ? vehicle : null;
+}
+
 /** A SKU that the channel does not have at all, or not enough of now. */
 function lacking(
-  items: NonNullable<Wish["items"]>,
+  items: Wish["facts"]["items"],
   stock: NonNullable<ChannelRoom["stock"]>,
 ): "not_carried" | "stock" | null {
   let short = false;
@@ -159,15 +177,6 @@ function lacking(
     short ||= free < items.reduce((sum, item) => (item.sku === sku ? sum + item.quantity : sum), 0);
   }
   return short ? "stock" : null;
-}
-
-/** What it would be driven with: what the order asks for, or the channel's fastest that the policy allows; null: nothing. */
-function vehicleFor({ vehicle, policy }: Wish, channel: Channel): Vehicle | null {
-  const allowed = policy.limits.vehicles;
-  if (vehicle === null && allowed === undefined) return fastest(channel.vehicles);
-  if (vehicle === null) return fastest(channel.vehicles.filter((one) => allowed!.includes(one)));
-  const may = channel.vehicles.includes(vehicle) && (allowed === undefined || allowed.includes(vehicle));
-  return may ? vehicle : null;
 }
 
 /** The channel's earliest slot in the window that has room and that can still be made. */
@@ -182,10 +191,9 @@ function findSlot(
   const { channel, slots } = room;
   const { weights, limits } = wish.policy;
   const { maxEtaMinutes } = limits;
-  const travelMinutes = distanceMeters / metersPerMinute[vehicleFor(wish, channel)!];
-  const leadMs = (preparationMinutes(room, wish.units) + travelMinutes) * 60_000;
-  const cutOffMs = (room.rules?.cutOffMinutes ?? Number.NEGATIVE_INFINITY) * 60_000;
-  const readyMs = nowMs + leadMs;
+  const travelMinutes = travelMinutesOf(wish, channel, distanceMeters);
+  const readyMs = nowMs + leadMsOf(wish, room, travelMinutes);
+  const cutOffMs = cutOffMsOf(room);
   let why: Exclusion = "no_slot";
   for (let index = firstEndingAfter(slots, wish.windowStartMs); index < slots.length; index += 1) {
     const slot = slots[index]!;
@@ -235,10 +243,22 @@ function preparationMinutes({ channel, rules }: ChannelRoom, units: number): num
   return preparation.baseMinutes + preparation.perItemMinutes * units;
 }
 
+/** From now until it can be at the door. */
+export const leadMsOf = (wish: Wish, room: ChannelRoom, travelMinutes: number): number =>
+  (preparationMinutes(room, wish.units) + travelMinutes) * 60_000;
+
+/** How long before a slot begins it takes no more orders; by default until it ends. */
+export const cutOffMsOf = ({ rules }: ChannelRoom): number =>
+  (rules?.cutOffMinutes ?? Number.NEGATIVE_INFINITY) * 60_000;
+
 /** Falls as the penalty grows: 1 at none, above 1 where rules prefer a channel by more than all else counts against it. */
 const scoreOf = (penalty: number): number => (penalty >= 0 ? 1 / (1 + penalty) : 1 - penalty);
 
-const costOf = (channel: Channel, distanceMeters: number, units: number): number =>
+/** Of a channel that was screened. */
+export const travelMinutesOf = (wish: Wish, channel: Channel, distanceMeters: number): number =>
+  distanceMeters / metersPerMinute[vehicleFor(wish, channel)!];
+
+export const costOf = (channel: Channel, distanceMeters: number, units: number): number =>
   Math.round(
     channel.costModel.baseMinor +
       (channel.costModel.perKmMinor * distanceMeters) / 1_000 +
@@ -254,7 +274,7 @@ function fastest(vehicles: readonly Vehicle[]): Vehicle | null {
 }
 
 /** Index of the first slot that ends after `ms`: slots of a channel don't overlap, so their ends are sorted too. */
-function firstEndingAfter(slots: readonly SlotRoom[], ms: number): number {
+export function firstEndingAfter(slots: readonly SlotRoom[], ms: number): number {
   let low = 0;
   let high = slots.length;
   while (low < high) {

@@ -61,7 +61,7 @@ const toNow = (channelId: string, { sku, sellable, reserved }: StockItem): Stock
 async function change(
   id: string,
   changes: readonly StockChange[],
-  { key, whenReserved, by }: Parameters<CapacityApi["putStock"]>[2] & { by: Parameters<typeof tell>[4] },
+  { key, whenReserved, by }: Parameters<CapacityApi["putStock"]>[2] & { by: Parameters<typeof tell>[3] },
   { database, clock }: ChangeDependencies,
 ): Promise<readonly StockItem[]> {
   const skus = changes.map(({ sku }) => sku);
@@ -77,7 +77,7 @@ async function change(
     const there = new Map((await store.lockStock(tx, id, skus)).map((item) => [item.sku, item]));
     const wanted = applied(changes, there, whenReserved);
     await store.writeStock(tx, id, wanted);
-    await tell(tx, channel, null, { what: "stock set", items: wanted }, by);
+    await tell(tx, channel, { what: "stock set", items: wanted }, by);
     return store.readStock(tx, id, skus);
   });
 }

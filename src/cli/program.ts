@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { addBenchCommands } from "./bench.ts";
 import { addChaosCommand } from "./chaos.ts";
+import { addSolveCommands } from "./solve.ts";
 
 /** The command was used wrongly; the message says how. Exit code 2. */
 export class UsageError extends Error {}
@@ -48,6 +49,7 @@ export function buildProgram(): { run(argv: readonly string[]): Action } {
   addKeyCommands(program, does);
   addOtherCommands(program, does);
   addCertifyCommand(program, does);
+  addSolveCommands(program, { does, whole: integerOption });
   addBenchCommands(program, { does, whole: integerOption, positive: positiveNumber });
   addChaosCommand(program, { does, whole: integerOption });
   return {

@@ -4,6 +4,7 @@ import {
   type Channel,
   type ChannelType,
   channelTypes,
+  type HealthSign,
   type RankedChannel,
   type SlotView,
   type Vehicle,
@@ -172,6 +173,23 @@ export const channelShape = Type.Object({
       }),
       { description: "addresses that are left alone after they failed repeatedly" },
     ),
+  ),
+  healthSigns: Type.Optional(
+    Type.Array(
+      Type.Object({
+        sign: oneOf<HealthSign["sign"]>(["errors", "lateness"]),
+        since: instant("RFC 3339 UTC"),
+        detail: Type.String(),
+      }),
+      { description: "what was measured of late and speaks against its health" },
+    ),
+  ),
+  healthSet: Type.Optional(
+    Type.Unsafe<true>({
+      type: "boolean",
+      enum: [true],
+      description: "an operator has set `health` otherwise than circuits and signs say: it stays so",
+    }),
   ),
   version: Type.Integer({ description: "grows with every change; the ETag" }),
   createdAt: instant("RFC 3339 UTC"),

@@ -61,10 +61,10 @@ const routing = strict({
 const metadata = Type.Unsafe<Record<string, unknown>>({
   type: "object",
   additionalProperties: true,
-  description: `yours: kept and shown, never looked into; at most ${maxMetadataBytes} bytes and ${maxMetadataDepth} levels`,
+  description: `yours: kept and shown; routing policies may look at \`tags\` (a list) and \`customerTier\`; at most ${maxMetadataBytes} bytes and ${maxMetadataDepth} levels`,
 });
 
-const newOrderFields = {
+export const newOrderFields = {
   externalId: Type.Optional(
     line(128, { description: "your id of it; also the idempotency key when no header gives one" }),
   ),

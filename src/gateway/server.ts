@@ -32,6 +32,7 @@ import { operateRoutes } from "./routes-operate.ts";
 import { orderReadRoutes } from "./routes-order-reads.ts";
 import { orderRoutes } from "./routes-orders.ts";
 import { performanceRoutes } from "./routes-performance.ts";
+import { quoteRoutes } from "./routes-quotes.ts";
 import { routingRoutes } from "./routes-routing.ts";
 import { scheduleRoutes } from "./routes-schedules.ts";
 import { stockRoutes } from "./routes-stock.ts";
@@ -42,6 +43,7 @@ import * as channelSchemas from "./schemas-channels.ts";
 import * as complaintSchemas from "./schemas-complaints.ts";
 import * as orderSchemas from "./schemas-orders.ts";
 import * as performanceSchemas from "./schemas-performance.ts";
+import * as quoteSchemas from "./schemas-quotes.ts";
 import * as routingSchemas from "./schemas-routing.ts";
 import * as scheduleSchemas from "./schemas-schedules.ts";
 import * as stockSchemas from "./schemas-stock.ts";
@@ -63,17 +65,8 @@ const drainSweepMs = 20;
 const maxRequestsUnderWay = 10_000;
 
 const components: readonly TSchema[] = [
-  ...[
-    shared,
-    orderSchemas,
-    channelSchemas,
-    scheduleSchemas,
-    stockSchemas,
-    bulkSchemas,
-    routingSchemas,
-    webhookSchemas,
-  ],
-  ...[performanceSchemas, complaintSchemas],
+  ...[shared, orderSchemas, channelSchemas, scheduleSchemas, routingSchemas, quoteSchemas, webhookSchemas],
+  ...[performanceSchemas, complaintSchemas, stockSchemas, bulkSchemas],
 ]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
@@ -178,17 +171,8 @@ async function buildApp(
   for (const schema of components) app.addSchema(schema);
   for (const add of [
     ...[orderRoutes, orderReadRoutes, changeRoutes, operateRoutes, differenceRoutes, streamRoutes],
-    ...[
-      channelRoutes,
-      scheduleRoutes,
-      bulkRoutes,
-      stockRoutes,
-      performanceRoutes,
-      routingRoutes,
-      callbackRoutes,
-      complaintRoutes,
-    ],
-    ...[webhookRoutes, deadLetterRoutes, healthRoutes],
+    ...[channelRoutes, scheduleRoutes, performanceRoutes, routingRoutes, callbackRoutes, complaintRoutes],
+    ...[quoteRoutes, stockRoutes, bulkRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
   ])
     add(app, world);
   openApiRoute(app);
@@ -218,10 +202,14 @@ function createHttp({ log, validation, stopping }: GatewayWorld): App {
     else parse(request, body, done);
   });
   acceptCsv(app);
-  app.addHook("onRequest", (_request, reply, done) => {
+  app.addHook("onRequest", (_request, _reply, done) => {
     if (!stopping.aborted) return done();
-    reply.header("connection", "close");
     done(new UoopError("unavailable", "The process is stopping; another one answers."));
+  });
+  // Also what was under way already is the last on its connection: one that then lay idle would be closed, perhaps under a request.
+  app.addHook("onSend", (_request, reply, payload, done) => {
+    if (stopping.aborted) reply.header("connection", "close");
+    done(null, payload);
   });
   return app;
 }

@@ -2,7 +2,7 @@ import type { Channel } from "../capacity/api.ts";
 import type { Candidate, Evaluation, Exclusion } from "../capacity/ranking.ts";
 
 /**
- * Why an order went where it went: numbers, stored with each attempt (about 400 bytes). The words are made when it is shown
+ * Why an order went where it went: numbers, stored with each attempt (360 bytes). The words are made when it is shown
  * (explain.ts).
  */
 export interface DecisionRecord {
@@ -118,10 +118,10 @@ const exclusionTexts: Readonly<Record<Exclude<Exclusion, `rule:${string}`>, stri
   radius: "does not deliver so far",
   cost: "costs more than is allowed",
   no_slot: "has no slot in the window",
-  too_late: "could not be at the door before the window ends, or takes no more orders for it",
+  too_late: "could not be at the door before the window ends",
   full: "had no room left in the window",
-  not_carried: "does not carry all of its items",
-  stock: "had not enough of its items in stock",
+  stock: "had not enough of an item left",
+  not_carried: "does not carry all of the items",
   down: "could not be reached",
   distance: "is farther away than the routing policy allows",
   eta: "would take longer than the routing policy allows",

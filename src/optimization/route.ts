@@ -101,15 +101,15 @@ function answer(
 ): Routed {
   const decision = recordDecision(evaluation, chosen, method, wish.policy.id);
   if (chosen) return { kind: "route", route: { candidate: chosen, decision } };
-  // Full slots get room again, channels that are down answer again, and so may candidates that others of the batch took.
-  const { candidates, excluded } = evaluation;
-  const mayHaveRoomLater =
-    candidates.length > 0 || excluded.has("full") || excluded.has("stock") || excluded.has("down");
-  return mayHaveRoomLater ? { kind: "none_now", decision } : { ...never(evaluation), decision };
+  return mayHaveRoomLater(evaluation) ? { kind: "none_now", decision } : { ...never(evaluation), decision };
 }
 
+/** Full slots get room again, channels that are down answer again, and so may candidates that others of the batch took. */
+export const mayHaveRoomLater = ({ candidates, excluded }: Evaluation): boolean =>
+  candidates.length > 0 || excluded.has("full") || excluded.has("stock") || excluded.has("down");
+
 /** Why none fits, whatever time brings. */
-function never({ excluded, nearest }: Evaluation): { kind: "never"; code: NeverCode; detail: string } {
+export function never({ excluded, nearest }: Evaluation): { kind: "never"; code: NeverCode; detail: string } {
   if (excluded.has("too_late")) {
     return {
       kind: "never",

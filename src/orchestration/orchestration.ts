@@ -27,7 +27,7 @@ import { operateOrders } from "./operate.ts";
 import { type OrderView, viewOf } from "./order.ts";
 import { createOwners, type Owners } from "./owners.ts";
 import { createReports, type Reports } from "./reports.ts";
-import { createRouting, ownRoom } from "./routing.ts";
+import { createRouting, ownRoom, quoteAll } from "./routing.ts";
 import { fulfillOrder, moveOrder } from "./saga.ts";
 import { createSagaRunner, type SagaRunner } from "./saga-runner.ts";
 import { type Committed, createOrderStore, type OrderStore } from "./store.ts";
@@ -292,6 +292,10 @@ export class Orchestration implements OrchestrationApi, Service {
       (all) =>
         all?.map(({ attempt, decision }) => ({ ...explain(decision, channelInMemory), attempt })) ?? null,
     );
+  };
+  quotes: OrchestrationApi["quotes"] = (requests) => {
+    const { capacity, clock, policies } = this.#dependencies;
+    return quoteAll(requests, capacity.network(), clock.nowMs(), policies?.policyFor);
   };
   toldVersion: OrchestrationApi["toldVersion"] = (id) => this.#waiters.toldVersion(id);
 

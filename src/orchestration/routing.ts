@@ -4,7 +4,9 @@ import type { Wish } from "../capacity/ranking.ts";
 import type { ChannelAdapter } from "../channels/api.ts";
 import { kitchenBookingRef } from "../channels/kitchen.ts";
 import type { PoliciesApi } from "../optimization/api.ts";
+import { type Quote, quote } from "../optimization/quote.ts";
 import { type Routed, type RoutingMethod, route } from "../optimization/route.ts";
+import type { QuoteRequest } from "./api.ts";
 import { attemptKey, type Carried, unitsOf } from "./carried.ts";
 import type { RoutedFor } from "./decide.ts";
 import type { OrderDoc } from "./order.ts";
@@ -83,11 +85,11 @@ function toWish(order: Routable, nowMs: number, policyFor: PoliciesApi["policyFo
   };
 }
 
+/** The part of an order that routing looks at. */
+export type Asked = Pick<OrderDoc, "items" | "delivery" | "routing" | "currency" | "priority" | "metadata">;
+
 /** What an order asks of routing. */
-function wishOf(
-  doc: Pick<OrderDoc, "items" | "delivery" | "routing" | "currency" | "priority" | "metadata">,
-  policy: RoutingPolicy,
-): Wish {
+export function wishOf(doc: Asked, policy: RoutingPolicy): Wish {
   const { delivery, routing, currency } = doc;
   return {
     location: delivery.location,
@@ -95,7 +97,6 @@ function wishOf(
     windowEndMs: Date.parse(delivery.window.end),
     vehicle: delivery.vehicle ?? null,
     units: unitsOf(doc),
-    items: doc.items,
     currency,
     channelTypes: routing?.channelTypes ?? null,
     maxCostMinor: routing?.maxCostMinor ?? null,
@@ -104,6 +105,17 @@ function wishOf(
     facts: doc,
   };
 }
+
+/** What each request would get now, in input order. */
+export const quoteAll = (
+  requests: readonly QuoteRequest[],
+  network: readonly ChannelRoom[],
+  nowMs: number,
+  policyFor: PoliciesApi["policyFor"] = () => defaultPolicy,
+): readonly Quote[] =>
+  requests.map(({ asked, ...who }) =>
+    quote(wishOf(asked, policyFor({ ...who, orderId: null })), network, nowMs),
+  );
 
 function toRoutedFor(
   order: Routable,

@@ -13,6 +13,7 @@ import type { EventRow } from "../relay/api.ts";
 import type { Actor, ChannelCallback } from "./api.ts";
 import type { AttemptChange, Carried, Change, Decision, Take } from "./carried.ts";
 import * as sql from "./commit-sql.ts";
+import { newDoc } from "./contacts.ts";
 import { deadlineOf, type Patience } from "./deadlines.ts";
 import { createOrderReader, type OrderReader } from "./order-reader.ts";
 import { changesOf, stockInput } from "./stock-rows.ts";
@@ -246,31 +247,6 @@ const takeColumns = (rows: readonly AnyWrite[]): Buffer[] =>
 
 const attemptChangeColumns = (rows: readonly OrderWrite[]): Buffer[] =>
   attemptColumns(rows.flatMap((row, i) => changesOf(row).map((changed) => ({ i, ...changed }))));
-
-/**
- * What changes of what was asked. Personal data that waits for a move is kept beside that which holds, and goes when the move is
- * over, however it ended.
- */
-function newDoc(order: Carried, decision: Decision, i: number): object[] {
-  const { doc, nextPersonal } = decision;
-  const texts = decision.complaintTexts ?? order.complaintTexts;
-  const became = decision.granted ?? decision.base;
-  const isOver = order.nextPersonal !== undefined && became !== null && became.saga.move === undefined;
-  const personal = decision.personal === undefined && isOver ? order.personal : decision.personal;
-  const isSaid = decision.complaintTexts !== undefined;
-  if (doc === undefined && personal === undefined && nextPersonal === undefined && !isSaid) return [];
-  const holds = personal === undefined ? order.personal : personal;
-  const isNew = nextPersonal !== undefined || personal !== undefined || isSaid;
-  const next = nextPersonal ?? (isSaid ? order.nextPersonal : undefined);
-  const contact = { ...holds, ...(next ? { next } : {}), ...(texts ? { complaints: texts } : {}) };
-  return [
-    {
-      i,
-      ...(doc === undefined ? {} : { doc: JSON.stringify(doc) }),
-      ...(isNew ? { contact: JSON.stringify(contact) } : {}),
-    },
-  ];
-}
 
 const reportRow = ({ channelId, callbackId, orderId, ...report }: ReportRow, i: number) => ({
   i,

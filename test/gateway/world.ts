@@ -158,6 +158,7 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
               },
             ],
       ),
+    quotes: () => [],
     toldVersion: (id) => world.told.get(id),
   };
 }
@@ -203,6 +204,7 @@ function fakeCapacity(): CapacityApi {
       return found.channel;
     },
     noteCircuit: async () => undefined,
+    noteSigns: async () => undefined,
     async putCapacity(id, slots: readonly Slot[]) {
       const found = find(id);
       if (slots.some(({ capacity }) => capacity === 0))
