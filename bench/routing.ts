@@ -20,6 +20,8 @@ const cities: readonly { instance: InstanceOptions; linearBound: number }[] = [
   { instance: { seed: 4, noise: 0.2 }, linearBound: 6_677_600 },
 ];
 const deadlinesMs = [500, 5_000];
+/** A late answer is measured here; the service would not wait for it. */
+const patienceMs = 30_000;
 const quick = { instance: { seed: 5, orders: 200, channels: 8 }, deadlinesMs: [50] };
 
 export interface RoutingOptions {
@@ -63,7 +65,12 @@ export async function benchRouting(options: BenchOptions & RoutingOptions): Prom
   const peer = hasOrTools(python) ? python : undefined;
   const folder = mkdtempSync(join(options.folder ?? tmpdir(), "uoop-bench-routing-"));
   const failures: string[] = [];
-  const pool = createSolverPool({ threads: 1, failed: (error) => failures.push(error.message) });
+  const pool = createSolverPool({
+    threads: 1,
+    graceMs: patienceMs,
+    hangMs: patienceMs,
+    failed: (error) => failures.push(error.message),
+  });
   try {
     await pool.start();
     const measured: Measured[] = [];

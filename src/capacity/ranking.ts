@@ -4,7 +4,8 @@ import { judge, type OrderFacts, type RoutingPolicy, rulesFor } from "./policy.t
 
 /**
  * Who can serve this, and how well. Pure: plain data in, plain data out; routing and `GET /v1/channels/rankings` both
- * stand on it. Of routing's 7 µs an order over 12 channels (bench/measure/route-cost.ts) it is 5.
+ * stand on it. Routing takes 7 to 8 µs an order over 12 channels
+ * (bench/measure/route-cost.ts), of which this is two thirds.
  */
 export interface Wish {
   location: { lat: number; lng: number };
@@ -61,7 +62,13 @@ export type Exclusion =
   | `rule:${string}`;
 
 /** City averages including stops; metres a minute. */
-const metersPerMinute: Record<Vehicle, number> = { walk: 80, bike: 250, scooter: 400, car: 400, van: 350 };
+export const metersPerMinute: Record<Vehicle, number> = {
+  walk: 80,
+  bike: 250,
+  scooter: 400,
+  car: 400,
+  van: 350,
+};
 
 /** A channel that is no candidate, and why. */
 export interface Excluded {
@@ -101,12 +108,11 @@ export function evaluate(
     if (channel.status === "active" && (nearest === null || distanceMeters < nearest.distanceMeters)) {
       nearest = { channel, distanceMeters };
     }
-    const screened = screen(wish, channel, distanceMeters, rules);
+    const screened = screen(wish, room, distanceMeters, rules);
     const found =
       typeof screened === "string"
         ? screened
-        : ((room.stock ? lacking(wish.facts.items, room.stock) : null) ??
-          unlessDown(channel, findSlot(wish, room, distanceMeters, nowMs, taken, screened)));
+        : unlessDown(channel, findSlot(wish, room, distanceMeters, nowMs, taken, screened));
     if (typeof found !== "string") candidates.push(found);
     else {
       excluded.set(found, (excluded.get(found) ?? 0) + 1);
@@ -132,13 +138,15 @@ const unlessDown = (channel: Channel, found: Candidate | Exclusion) =>
 /** Why a channel can't serve the wish whatever its slots are, or what the policy's rules add to its penalty. */
 export function screen(
   wish: Wish,
-  channel: Channel,
+  { channel, stock }: ChannelRoom,
   distanceMeters: number,
   rules: ReturnType<typeof rulesFor>,
 ): Exclusion | number {
   const why = excludedBy(wish, channel, distanceMeters);
   if (why !== null) return why;
-  return rules.length === 0 ? 0 : judge(rules, channel);
+  const verdict = rules.length === 0 ? 0 : judge(rules, channel);
+  if (typeof verdict === "string" || stock === undefined) return verdict;
+  return lacking(wish.facts.items, stock) ?? verdict;
 }
 
 function excludedBy(wish: Wish, channel: Channel, distanceMeters: number): Exclusion | null {

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { BenchOptions, BenchReport } from "../../bench/bench.ts";
 import type { GapBenchOptions } from "../../bench/gap.ts";
+import type { RoutesBenchOptions } from "../../bench/routes.ts";
 import type { RoutingOptions } from "../../bench/routing.ts";
 import type { SoakOptions } from "../../bench/soak.ts";
 import type { StoredOptions } from "../../bench/stored.ts";
@@ -53,6 +54,7 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
         }),
       );
   addLoadBenches(add, positive);
+  addSolverBenches(add);
   addTroubleBenches(add, positive);
 }
 
@@ -120,6 +122,10 @@ function addLoadBenches(add: Add, positive: Wiring["positive"]): void {
     10,
     async () => (await import("../../bench/stored.ts")).benchStored,
   ).option("--millions <number>", "orders that are stored, in millions (default 5)", positive);
+}
+
+/** Solvers beside their bounds and their peers. */
+function addSolverBenches(add: Add): void {
   add<RoutingOptions>(
     "routing",
     "orders to channels: distance from the bound by deadline, as a stream, and by OR-Tools",
@@ -137,6 +143,14 @@ function addLoadBenches(add: Add, positive: Wiring["positive"]): void {
     .option("--files <files...>", "OR-Library format (default: some of each class are made)")
     .option("--optima <file>", "a text that names their optima: d05100 6353, …")
     .option("--python <path>", "the Python that has OR-Tools (default: python3)");
+  add<RoutesBenchOptions>(
+    "routes",
+    "vehicle routes with time windows, for each file, beside PyVRP",
+    10,
+    async () => (await import("../../bench/routes.ts")).benchRoutes,
+  )
+    .option("--files <files...>", "Solomon files (default: some are made)")
+    .option("--python <command>", "a Python that has PyVRP (default: python3)");
 }
 
 /** How it fares when others fail. */

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { addSolveChannels } from "./solve-channels.ts";
 import { addSolveGap } from "./solve-gap.ts";
+import { addSolveRoutes } from "./solve-routes.ts";
 
 /** Parsers of options, and how a command's exit code is passed on: program.ts has them. */
 export interface Wiring {
@@ -17,4 +18,5 @@ export function addSolveCommands(program: Command, wiring: Wiring): void {
     .description("solve a problem in a file with the solvers that the service runs");
   addSolveChannels(solve, wiring);
   addSolveGap(solve, wiring);
+  addSolveRoutes(solve, wiring);
 }

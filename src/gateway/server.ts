@@ -125,15 +125,17 @@ async function linger(sockets: ReadonlySet<Socket>, clock: Clock): Promise<void>
 
 /**
  * Node closes connections that are idle when a server closes; not those that become so later, nor those on which no
- * request ever came (browsers open some ahead). So we look again until all are gone. Returns how to stop looking.
+ * request ever came (browsers open some ahead; but one that was taken last may have a request that is still to be read). So we look
+ * again until all are gone. Returns how to stop looking.
  */
 function drainConnections({ server }: App, sockets: ReadonlySet<Socket>, clock: Clock): () => void {
-  const untilMs = clock.nowMs() + drainMs;
+  let sinceMs = 0;
   let forget = (): void => undefined;
   const sweep = () => {
-    if (clock.nowMs() < untilMs) server.closeIdleConnections();
+    if (sinceMs < drainMs) server.closeIdleConnections();
     else server.closeAllConnections();
-    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+    if (sinceMs >= lingerMs) for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+    sinceMs += drainSweepMs;
     forget = clock.after(drainSweepMs, sweep);
   };
   sweep();
@@ -171,8 +173,16 @@ async function buildApp(
   for (const schema of components) app.addSchema(schema);
   for (const add of [
     ...[orderRoutes, orderReadRoutes, changeRoutes, operateRoutes, differenceRoutes, streamRoutes],
-    ...[channelRoutes, scheduleRoutes, performanceRoutes, routingRoutes, callbackRoutes, complaintRoutes],
-    ...[quoteRoutes, stockRoutes, bulkRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
+    ...[
+      channelRoutes,
+      scheduleRoutes,
+      bulkRoutes,
+      stockRoutes,
+      performanceRoutes,
+      routingRoutes,
+      quoteRoutes,
+    ],
+    ...[callbackRoutes, complaintRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
   ])
     add(app, world);
   openApiRoute(app);

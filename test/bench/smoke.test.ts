@@ -8,6 +8,7 @@ import { measureOverload } from "../../bench/overload.ts";
 import { measurePartners } from "../../bench/partners.ts";
 import { benchQuotes } from "../../bench/quotes.ts";
 import { measureReads } from "../../bench/reads.ts";
+import { benchRoutes } from "../../bench/routes.ts";
 import { measureSoak } from "../../bench/soak.ts";
 import { benchStart } from "../../bench/start.ts";
 import { measureStored } from "../../bench/stored.ts";
@@ -143,6 +144,12 @@ test("bench quotes: every quote is answered, and what routing costs is told", as
   assert.ok(report.isInOrder("phases.0."));
   assert.ok(report.number("mostPerSecond") > 0);
   assert.ok(report.number("routing.0.micros") > 0);
+});
+
+test("bench routes: routes of a made file, feasible by its text", async () => {
+  const report = readerOf(await benchRoutes(options));
+  assert.equal(report.list("files").length, 1);
+  assert.ok(report.number("sum.ours.vehicles") > 0);
 });
 
 test("bench start: it listens before the first order is confirmed", async () => {

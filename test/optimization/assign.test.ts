@@ -150,3 +150,23 @@ test("nothing to serve with: all stay unserved, proven", () => {
   assert.ok(none.assignment.every((channel, order) => channel === -1 || problem.use[order * 2] === 0));
   assert.equal(none.status, "optimal");
 });
+
+test("where all costs are the same, who is left unserved is proven all the same", () => {
+  const problem: AssignmentProblem = {
+    orders: 400,
+    channels: 10,
+    resources: 1,
+    cost: new Float64Array(4_000).fill(7),
+    use: new Int32Array(400).fill(1),
+    orderStride: 1,
+    channelStride: 0,
+    capacity: new Int32Array(10).fill(38),
+    unservedCost: 50,
+  };
+  const short = solveAssignment(problem, untimed);
+  assert.deepEqual([short.objective, short.status], [380 * 7 + 20 * 50, "optimal"]);
+  assert.equal(
+    solveAssignment({ ...problem, unservedCost: Number.POSITIVE_INFINITY }, untimed).status,
+    "infeasible",
+  );
+});

@@ -25,6 +25,7 @@ const coldFrom = 0.1;
 const narrowFrom = 0.03;
 /** Below `narrowFrom`, only options within this many temperatures of the cheapest are looked at; the bound is made of all. */
 const nearTemperatures = 30;
+const unservedShare = 0.02;
 /** Rows of capacity; above, Newton's steps take seconds, and prices stay at what they were. */
 const maxLimits = 1_000;
 
@@ -111,7 +112,7 @@ function createClimber(options: Options, start: Float64Array) {
   };
 }
 
-/** By how much an order's options differ: mean above the cheapest, the unserved one left out. */
+/** By how much an order's options differ: mean above the cheapest; a little of what it is to be left unserved counts, for where all cost the same. */
 export function typicalSpread({ start, cost }: Options): number {
   let sum = 0;
   let count = 0;
@@ -125,7 +126,7 @@ export function typicalSpread({ start, cost }: Options): number {
       least = Math.min(least, cost[o]!);
     }
     if (to <= from) continue;
-    sum += to - from > 1 ? total / (to - from) - least : (cost[to]! - least) / 10;
+    sum += Math.max(total / (to - from) - least, (cost[to]! - least) * unservedShare);
     count += 1;
   }
   return count === 0 ? 0 : Math.max(sum / count, 1e-6);

@@ -50,6 +50,7 @@ export function solveAssignment(problem: AssignmentProblem, settings: SolveSetti
   const priced = findPrices(options, settings.prices, () => timeLeft() - forPlan);
   const first = byRegret(options, chargedCosts(options, priced.prices));
   const goal = roundUp(options, priced.bound);
+  if (timeLeft() <= 0) return answer(options, first, { ...priced, bound: goal, method: "lagrangian" });
   const near = nearShare * typicalSpread(options);
   const random = seeded(settings.seed ?? 1);
   const search = (from: Plan, rounds: number) =>
@@ -101,6 +102,7 @@ function servedCost(options: Options, plan: Plan): number {
 
 /** Where every objective is a whole number, the least one that the bound allows. */
 function roundUp(options: Options, bound: number): number {
+  if (bound === Number.POSITIVE_INFINITY) return bound;
   const safe = bound - Math.abs(bound) * smallest; // sums of thousands of floating-point numbers
   return options.whole ? Math.ceil(safe - smallest) : safe;
 }

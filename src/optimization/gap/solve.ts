@@ -23,7 +23,7 @@ export interface GapSolution extends AssignmentSolution {
 
 /**
  * Assigns orders to channels, precisely: for up to some 200 orders usually with a proof, beyond 2,000 use another solver. Anytime; the same seed
- * and problem take the same way, which the deadline cuts off. Orders that may stay unserved (a finite `unservedCost`) are -1 then;
+ * and problem take the same way, as far as the clock lets them (parts of it end by shares of the deadline). Orders that may stay unserved (a finite `unservedCost`) are -1 then;
  * where nothing was found all are. Throws a RangeError for numbers that mean nothing (NaN, negative use or capacity).
  *
  * Greedy by regret; a Lagrangian bound with knapsacks as subproblems, whose solutions are repaired and polished by tabu search; then in
