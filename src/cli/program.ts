@@ -1,7 +1,11 @@
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { addBenchCommands } from "./bench.ts";
+<<<<<<< HEAD
 import { addChaosCommand } from "./chaos.ts";
+=======
+import { addSolveCommands } from "./solve.ts";
+>>>>>>> 4766847e7bc7c26d00805c4b14636fe7be23c76b
 
 /** The command was used wrongly; the message says how. Exit code 2. */
 export class UsageError extends Error {}
@@ -48,6 +52,7 @@ export function buildProgram(): { run(argv: readonly string[]): Action } {
   addKeyCommands(program, does);
   addOtherCommands(program, does);
   addCertifyCommand(program, does);
+  addSolveCommands(program, { does, whole: integerOption });
   addBenchCommands(program, { does, whole: integerOption, positive: positiveNumber });
   addChaosCommand(program, { does, whole: integerOption });
   return {

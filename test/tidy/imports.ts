@@ -36,6 +36,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     "demo",
     "gateway",
     "capacity",
+    "optimization",
     "channels",
     "app.ts",
     "roles.ts",
