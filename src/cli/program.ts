@@ -1,11 +1,8 @@
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { addBenchCommands } from "./bench.ts";
-<<<<<<< HEAD
 import { addChaosCommand } from "./chaos.ts";
-=======
 import { addSolveCommands } from "./solve.ts";
->>>>>>> 4766847e7bc7c26d00805c4b14636fe7be23c76b
 
 /** The command was used wrongly; the message says how. Exit code 2. */
 export class UsageError extends Error {}
