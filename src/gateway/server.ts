@@ -1,8 +1,9 @@
 import type { Socket } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { fastify } from "fastify";
 import type { TSchema } from "typebox";
-import type { Clock } from "../platform/clock.ts";
+import { type Clock, sleep } from "../platform/clock.ts";
 import { UoopError } from "../platform/errors.ts";
 import type { Service } from "../platform/service.ts";
 import type { App, GatewayDependencies, GatewayWorld } from "./app.ts";
@@ -48,7 +49,9 @@ const maxBodyBytes = 4 * 1024 * 1024;
 const requestTimeoutMs = 30_000;
 /** Longer than the idle timeouts of usual load balancers (60 s), so that it is they who close. */
 const keepAliveMs = 72_000;
-/** At a stop, answers under way have this long. */
+/** At a stop, clients have this long to hear of it at their next request, before connections that stay idle are closed under them. */
+const lingerMs = 300;
+/** Then answers under way have this long. */
 const drainMs = 5_000;
 const drainSweepMs = 20;
 /** Requests under way at most (streams have a limit of their own); beyond it 503 at once, before a key or a body is looked at. */
@@ -95,10 +98,22 @@ export function createGateway(
     async stop() {
       if (app === undefined || stopping.signal.aborted) return;
       stopping.abort();
+      await linger(sockets, deps.clock);
       const drained = drainConnections(app, sockets, deps.clock);
       await app.close().finally(drained);
     },
   };
+}
+
+/**
+ * A connection that is closed while a request is on its way cuts that off. So each is told by the answer to its next request (503,
+ * `connection: close`); only those that say nothing for a while are closed unasked, right after all that had arrived was read.
+ */
+async function linger(sockets: ReadonlySet<Socket>, clock: Clock): Promise<void> {
+  const isKept = () => [...sockets].some(({ bytesRead }) => bytesRead > 0);
+  for (let leftMs = lingerMs; leftMs > 0 && isKept(); leftMs -= drainSweepMs)
+    await sleep(clock, drainSweepMs);
+  await setImmediate(); // of an event loop's round, this is when its reading is over
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Clock } from "../platform/clock.ts";
+import { type Clock, sleep } from "../platform/clock.ts";
 import { type Database, statement } from "../platform/database.ts";
 import type { Ids } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
@@ -108,9 +108,11 @@ export function createOwners(dependencies: OwnersDependencies): Owners {
   function beatLater(): void {
     if (stopped) return;
     forgetTimer = clock.after(leaseMs / beatsPerLease, () => {
-      beat()
-        .catch((error: unknown) => log.warn({ error }, "the lease could not be renewed; trying again"))
-        .finally(beatLater);
+      const beaten = beat().catch((error: unknown) =>
+        log.warn({ error }, "the lease could not be renewed; trying again"),
+      );
+      // On a connection that is dead without anybody saying so, an answer is long in not coming.
+      void Promise.race([beaten, sleep(clock, leaseMs)]).then(beatLater);
     });
   }
 

@@ -45,13 +45,20 @@ const sessionSettings = [
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => new Date(text).toISOString());
 
-export function openDatabase(url: string, options: { connections: number; application: string }): Database {
+/** Longer than statement_timeout: nothing came because the connection is dead and nobody told us, as when a firewall forgot it. */
+const answerTimeoutMs = 35_000;
+
+export function openDatabase(
+  url: string,
+  options: { connections: number; application: string; answerTimeoutMs?: number },
+): Database {
   const pool = new pg.Pool({
     connectionString: url,
     max: options.connections,
     application_name: options.application,
     options: sessionSettings,
     connectionTimeoutMillis: 10_000,
+    query_timeout: options.answerTimeoutMs ?? answerTimeoutMs,
     keepAlive: true,
   });
   // A dropped connection is replaced at the next use; the error that matters comes with the statement. The pool listens
@@ -119,10 +126,13 @@ export const sqlState = (error: unknown): string | undefined => {
   return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) && code !== "EPIPE" ? code : undefined;
 };
 
-/** Connection trouble, shutdown (57P0x) and timeouts become `unavailable` (503, retryable); the rest stays what it is. */
+// Connections (08), what the server lacks (53: connections, memory, disk), who stops it or a statement (57), its files (58).
+const trouble = /^(08|53|57|58)/;
+
+/** Trouble of the database's own, a full disk included, becomes `unavailable` (503, retryable); the rest stays what it is. */
 function asUoopError(error: unknown, where: string): unknown {
   const code = sqlState(error);
-  const away = code === undefined || code.startsWith("08") || code.startsWith("57") || code === "53300";
+  const away = code === undefined || trouble.test(code);
   return away && error instanceof Error
     ? new UoopError("unavailable", `The database did not answer (${where}: ${error.message})`, {
         cause: error,

@@ -26,8 +26,8 @@ export interface Client extends AsyncDisposable {
   must<Body>(method: Method, path: string, body?: unknown): Promise<Body>;
   /** What every process answers to a GET; null: nothing. */
   each<Body>(path: string): Promise<readonly (Answer<Body> | null)[]>;
-  /** Requests that a process took and did not answer, so far. */
-  readonly cutOff: number;
+  /** Requests that a process took and did not answer, so far: what was asked, and how that ended. */
+  readonly cutOff: readonly string[];
   readonly authorization: string;
 }
 
@@ -39,7 +39,7 @@ export function createClient(urls: readonly string[], keyFile: string): Client {
   const agent = new Agent({ connections, pipelining: 1, connectTimeout: 5_000 });
   const authorization = `Bearer ${readFileSync(keyFile, "utf8").trim()}`;
   let turn = 0;
-  let cutOff = 0;
+  const cutOff: string[] = [];
 
   const sendTo = async <Body>(
     url: string,
@@ -72,7 +72,7 @@ export function createClient(urls: readonly string[], keyFile: string): Client {
         return await sendTo<Body>(urls[(turn + index) % urls.length]!, ...call);
       } catch (error) {
         if (neverSent(error)) continue;
-        cutOff += 1;
+        cutOff.push(`${call[0]} ${call[1]}: ${(error as Error).message}`);
         return null; // also in the middle of the body, which then is no JSON
       }
     }
@@ -90,9 +90,7 @@ export function createClient(urls: readonly string[], keyFile: string): Client {
     },
     each: <Body>(path: string) =>
       Promise.all(urls.map((url) => sendTo<Body>(url, "GET", path).catch(() => null))),
-    get cutOff() {
-      return cutOff;
-    },
+    cutOff,
     authorization,
     [Symbol.asyncDispose]: () => agent.destroy(),
   };

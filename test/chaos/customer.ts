@@ -34,6 +34,8 @@ export interface Customer {
    * had not been answered were there all the same.
    */
   placeAgain(): Promise<{ unanswered: number; replayed: number }>;
+  /** Goes on placing what was answered, with the same keys, and reading it, until then: somebody is always asking. */
+  askUntil(end: Promise<unknown>): Promise<void>;
   /** Cancels again what was not answered. */
   cancelAgain(): Promise<void>;
 }
@@ -182,6 +184,18 @@ export function createCustomer(client: Client, plan: RoundPlan, recordFile: stri
         unanswered: unanswered.length,
         replayed: answers.filter((answer) => answer === "replayed").length,
       };
+    },
+    async askUntil(end) {
+      let over = false;
+      void end.then(() => {
+        over = true;
+      });
+      for (let turn = 0; !over; turn += 1) {
+        const one = placed[turn % placed.length]!;
+        if (one.id === null) await pause(1);
+        else if (turn % 2 === 0) await place(one, "async");
+        else await client.send("GET", `/v1/orders/${one.id}`);
+      }
     },
     async cancelAgain() {
       await Promise.all(cancels);

@@ -48,7 +48,9 @@ export async function startFleet(options: FleetOptions): Promise<Platform> {
   process.once("exit", kill);
   await ensureDatabase(postgres.urlOf("postgres"), databaseName);
   const socket = join(new URL(postgres.urlOf(databaseName).replace("@/", "@x/")).searchParams.get("host")!);
-  const toDatabase = await startProxy(() => [{ path: join(socket, ".s.PGSQL.5432") }], options.random);
+  const toDatabase = await startProxy(() => [{ path: join(socket, ".s.PGSQL.5432") }], options.random, {
+    forGood: true,
+  });
   const fleet = new Fleet(options, postgres, disk, toDatabase);
   await fleet.begin();
   return fleet;

@@ -9,7 +9,7 @@ export type Trouble = "none" | "cut" | "slow";
 /** A TCP proxy that can make the network bad. */
 export interface NetworkProxy {
   readonly port: number;
-  /** How it is from now on, also for connections that are open. When it is over, those that went silent are cut. */
+  /** How it is from now on, also for connections that are open. When it is over, those that went silent are cut, but for some. */
   set(trouble: Trouble): void;
   /** Connections that were broken or went silent so far. */
   readonly broken: number;
@@ -21,6 +21,8 @@ const cutShare = 0.02;
 const cutCommitShare = 0.15;
 /** Of the breaks, so many make no noise: nothing passes any more, and nobody is told. */
 const silentShare = 0.2;
+/** Of those, so many for good: they are never cut, whoever waits has to give up by itself. */
+const forGoodShare = 0.05;
 /** Share of the pieces that are late, and by how much. */
 const slowShare = 0.15;
 const slowMs = { min: 20, max: 2_500 };
@@ -31,15 +33,17 @@ interface Link {
   near: Socket;
   far: Socket;
   silent: boolean;
+  forGood: boolean;
 }
 
 /**
  * Passes on connections to the first of `targets` that takes one, beginning with another each time. What is cut when, and how late what
- * is, `random` decides (each connection's timing remains the computer's own).
+ * is, `random` decides; `forGood`: some go silent and stay so (each connection's timing remains the computer's own).
  */
 export async function startProxy(
   targets: () => readonly NetConnectOpts[],
   random: Random,
+  { forGood = false } = {},
 ): Promise<NetworkProxy> {
   const links = new Set<Link>();
   let trouble: Trouble = "none";
@@ -57,6 +61,7 @@ export async function startProxy(
     broken += 1;
     if (random() < silentShare) {
       link.silent = true;
+      link.forGood = forGood && random() < forGoodShare;
       return;
     }
     const passes = [0, Math.ceil(piece.length / 2), piece.length][pick(random, { min: 0, max: 2 })]!;
@@ -109,7 +114,7 @@ export async function startProxy(
       return void near.destroy();
     }
     far.setNoDelay(true);
-    const link: Link = { near, far, silent: false };
+    const link: Link = { near, far, silent: false, forGood: false };
     links.add(link);
     near.once("close", () => links.delete(link));
     pass(link, near, far);
@@ -122,7 +127,7 @@ export async function startProxy(
     port: (server.address() as { port: number }).port,
     set(next) {
       trouble = next;
-      if (next === "none") for (const link of links) if (link.silent) drop(link);
+      if (next === "none") for (const link of links) if (link.silent && !link.forGood) drop(link);
     },
     get broken() {
       return broken;

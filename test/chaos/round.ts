@@ -52,13 +52,15 @@ const ledgerPatienceMs = 8_000;
 /** Places orders, strikes in the middle, and follows every order to its end. */
 export async function playRound(plan: RoundPlan, scene: Scene): Promise<RoundReport> {
   const customer = createCustomer(scene.client, plan, scene.recordFile);
-  const cutOff = scene.client.cutOff;
+  const cutOffBefore = scene.client.cutOff.length;
   const placing = customer.placeAll();
   await customer.answers(plan.killAfterAnswers);
   await pause(plan.killAfterMs);
   const acknowledged = customer.answered;
-  const blows = [await strike(plan.blow, scene)];
-  await placing;
+  const striking = strike(plan.blow, scene);
+  const asking = customer.askUntil(striking.catch(() => undefined));
+  const blows = [await striking];
+  await Promise.all([placing, asking]);
 
   const again = customer.placeAgain();
   if (plan.killAgainAfterMs !== null) {
@@ -67,7 +69,7 @@ export async function playRound(plan: RoundPlan, scene: Scene): Promise<RoundRep
   }
   const { unanswered, replayed } = await again;
   await customer.cancelAgain();
-  const noticed = plan.blow.victim === "rolling" ? scene.client.cutOff - cutOff : 0;
+  const noticed = plan.blow.victim === "rolling" ? scene.client.cutOff.slice(cutOffBefore) : [];
 
   const readyMs = Date.now();
   const ids = customer.placed.flatMap(({ id }) => (id === null ? [] : [id]));
@@ -88,11 +90,7 @@ export async function playRound(plan: RoundPlan, scene: Scene): Promise<RoundRep
     settledMs,
     ends,
     wasted,
-    wrong: [
-      ...customer.wrong,
-      ...wrong,
-      ...(noticed === 0 ? [] : [`a rolling restart cut ${noticed} requests off`]),
-    ],
+    wrong: [...customer.wrong, ...wrong, ...noticed.map((what) => `a rolling restart cut off ${what}`)],
   };
 }
 

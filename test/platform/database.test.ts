@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { sqlState, statement } from "../../src/platform/database.ts";
+import { openDatabase, sqlState, statement } from "../../src/platform/database.ts";
 import { UoopError } from "../../src/platform/errors.ts";
+import { startProxy } from "../chaos/proxy.ts";
 import { testDatabase } from "../support/postgres.ts";
 
-const { database, close } = await testDatabase({ connections: 3 });
+const { database, url, close } = await testDatabase({ connections: 3 });
 after(() => close());
 
 const myPid = statement("test.pid", "select pg_backend_pid() as pid");
@@ -49,4 +50,36 @@ test("bigints arrive as numbers and times as RFC 3339 text", async () => {
     ),
   );
   assert.deepEqual(rows, [{ big: 9_007_199_254_740_991, at: "2026-11-24T04:00:00.000Z" }]);
+});
+
+test("a full disk is trouble of the database's own: unavailable, and what was wrong is told", async () => {
+  const full = "do $$ begin raise exception 'could not extend file' using errcode = 'disk_full'; end $$";
+  await assert.rejects(
+    database.run(statement("", full)),
+    (error) => isUnavailable(error) && sqlState(error) === "53100",
+  );
+});
+
+test("a statement that nobody answers is given up, and the next has a connection that works", async () => {
+  const socket = `${new URL(url.replace("@/", "@x/")).searchParams.get("host")}/.s.PGSQL.5432`;
+  const proxy = await startProxy(
+    () => [{ path: socket }],
+    () => 0,
+  );
+  const { pathname } = new URL(url.replace("@/", "@x/"));
+  const through = openDatabase(`postgresql://uoop@127.0.0.1:${proxy.port}${pathname}`, {
+    connections: 1,
+    application: "uoop-test",
+    answerTimeoutMs: 300,
+  });
+  try {
+    assert.equal((await through.run(myPid)).length, 1);
+    proxy.set("cut"); // with this chance: silently, at the next piece
+    await assert.rejects(through.run(myPid), isUnavailable);
+    proxy.set("none");
+    assert.equal((await through.run(myPid)).length, 1);
+  } finally {
+    await through.close();
+    await proxy.stop();
+  }
 });
