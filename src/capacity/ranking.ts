@@ -38,6 +38,10 @@ export interface Candidate {
   used: number;
   /** What the policy's rules add to its penalty. */
   adjustment: number;
+  /** What its units cost others who will need them: bid price · units, part of its penalty. 0 where nothing is short. */
+  price: number;
+  /** By the policy's weights; the score says the same the other way round. */
+  penalty: number;
   score: number;
 }
 
@@ -81,12 +85,16 @@ export interface Evaluation {
 const maxNamedExclusions = 3;
 const nothingTaken: ReadonlyMap<string, number> = new Map();
 
+/** Penalty per unit by slot id. */
+export type SlotPrices = ReadonlyMap<string, number>;
+
 /** Evaluates every channel of the network for one wish. `taken` is what the same batch already took of a slot. */
 export function evaluate(
   wish: Wish,
   network: readonly ChannelRoom[],
   nowMs: number,
   taken: ReadonlyMap<string, number> = nothingTaken,
+  prices?: SlotPrices,
 ): Evaluation {
   const candidates: Candidate[] = [];
   const excluded = new Map<Exclusion, number>();
@@ -104,7 +112,7 @@ export function evaluate(
       excludedBy(wish, channel, distanceMeters) ??
       (typeof verdict === "string"
         ? verdict
-        : unlessDown(channel, findSlot(wish, room, distanceMeters, nowMs, taken, verdict)));
+        : unlessDown(channel, findSlot(wish, room, distanceMeters, nowMs, taken, verdict, prices)));
     if (typeof found !== "string") candidates.push(found);
     else {
       excluded.set(found, (excluded.get(found) ?? 0) + 1);
@@ -159,6 +167,7 @@ function findSlot(
   nowMs: number,
   taken: ReadonlyMap<string, number>,
   adjustment: number,
+  prices: SlotPrices | undefined,
 ): Candidate | Exclusion {
   const { channel, slots } = room;
   const { weights, limits } = wish.policy;
@@ -186,12 +195,14 @@ function findSlot(
     if (maxEtaMinutes !== undefined && etaMinutes > maxEtaMinutes) return why === "full" ? "full" : "eta";
     const costMinor = costOf(channel, distanceMeters, wish.units);
     const used = slot.sellable === 0 ? 1 : (slot.sellable - remaining + wish.units) / slot.sellable;
+    const price = prices === undefined ? 0 : (prices.get(slot.id) ?? 0) * wish.units;
     const penalty =
       (weights.cost * costMinor) / 1_000 +
       (weights.time * etaMinutes) / 60 +
       weights.quality * (1 - channel.quality) +
       weights.capacity * used +
-      adjustment;
+      adjustment +
+      price;
     return {
       channel,
       slot,
@@ -203,6 +214,8 @@ function findSlot(
       remaining,
       used,
       adjustment,
+      price,
+      penalty,
       score: scoreOf(penalty),
     };
   }

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { BenchOptions, BenchReport } from "../../bench/bench.ts";
+import type { DayOptions } from "../../bench/day.ts";
 import type { SoakOptions } from "../../bench/soak.ts";
 import type { StoredOptions } from "../../bench/stored.ts";
 import type { WebhooksOptions } from "../../bench/webhooks.ts";
@@ -52,6 +53,24 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
       );
   addLoadBenches(add, positive);
   addTroubleBenches(add, positive);
+  addDayBench(bench, { does, whole });
+}
+
+/** No platform is started and nothing is timed, so it has options of its own. */
+function addDayBench(bench: Command, { does, whole }: Pick<Wiring, "does" | "whole">): void {
+  bench
+    .command("day <folders...>")
+    .description("published days of meal orders under round robin, nearest, greedy and ours")
+    .option("--json", "print one JSON object and nothing else")
+    .option("--quick", "a hundred orders of one day, to see that it runs")
+    .option("--record", "add the result to bench/RESULTS.md")
+    .option("--seed <number>", "of the kitchens' places and of what routing samples", whole(0, 2 ** 32 - 1))
+    .action(
+      does(async (folders: string[], options: CommonOptions) => {
+        const { benchDay } = await import("../../bench/day.ts");
+        return runBench<DayOptions>("day", { ...options, folders }, benchDay, 0);
+      }),
+    );
 }
 
 type Add = <Extra extends object>(
