@@ -82,6 +82,26 @@ create table routing_policies (          -- every version of every policy; the n
   primary key (id, version)
 );
 
+-- What a channel that tracks its stock has of each SKU. Reserved with the units of a slot, gone when the food leaves (I2).
+create table stock (
+  channel_id text collate "C" not null references channels (id),
+  sku text collate "C" not null,
+  quantity int not null check (quantity >= 0),   -- on the shelf, what is reserved of it included
+  safety int not null default 0 check (safety >= 0),  -- kept back
+  overcommitted int not null default 0 check (overcommitted >= 0),
+  reserved int not null default 0 check (reserved >= 0),
+  primary key (channel_id, sku),
+  check (reserved <= greatest(quantity - safety, 0) + overcommitted)
+) with (fillfactor = 50);
+
+create table stock_adjustments (         -- a repeat of an adjustment changes nothing; kept for seven days
+  channel_id text collate "C" not null references channels (id),
+  key_hash uuid not null,
+  body_hash uuid not null,
+  made_at timestamptz not null,
+  primary key (channel_id, key_hash)
+);
+
 create table idempotency_keys (          -- its own table: a unique index over partitions would need the partition key (I6)
   key_hash uuid primary key,             -- SHA-256 of client, namespace and key, first 128 bits
   order_id text collate "C" not null,
@@ -125,6 +145,7 @@ create table attempts (
   booking_ref text,
   decision text,                         -- why this channel: method, candidates, scores, why others lost
   made_at timestamptz not null,
+  stock text,                            -- [{ sku, quantity }] that it has of the channel's stock while held; null: none, or it has left
   primary key (order_id, leg, attempt)
 ) partition by range (order_id);
 create index attempts_held on attempts (slot_id) where held;
@@ -325,6 +346,21 @@ create index order_views_by_customer on order_views (customer_id, id);
 create index order_views_by_channel on order_views (channel_id, id);
 create index order_views_open on order_views (status, id) where status not in ('delivered');
 
+-- What consumers were told last of each channel and slot: announcer-store.ts compares it with what is.
+create table channels_told (
+  channel_id text collate "C" primary key references channels (id),
+  health text not null default 'up',     -- or paused
+  sequence bigint not null default 0,    -- of its capacity.updated events
+  told_at timestamptz not null default '-infinity'
+) with (fillfactor = 50);
+
+create table slots_told (
+  slot_id text collate "C" primary key references slots (id),
+  capacity int not null,
+  sellable int not null,
+  reserved int not null
+) with (fillfactor = 50);
+
 -- What each channel did, as sums that forget (src/performance/decay.ts). Each column has one kind of writer.
 create table channel_performance (
   channel_id text collate "C" primary key,
@@ -349,3 +385,7 @@ create table seals (                     -- the audit chain: each block's hash c
 -- seconds) while tables are still reached by primary key.
 create function taken_for_ten() returns setof boolean language plpgsql immutable rows 10
   as 'begin return next true; end';
+
+-- Lines of stock as rows. Not inlined, so that the planner takes them for two each and not for a hundred.
+create function stock_lines(lines text) returns table (sku text, quantity int) language plpgsql immutable strict rows 2
+  as 'begin return query select l.sku, l.quantity from json_to_recordset(lines::json) as l(sku text, quantity int); end';

@@ -7,9 +7,12 @@ import { createKeys, type Keys } from "./gateway/keys.ts";
 import { createGateway, openApiDocument } from "./gateway/server.ts";
 import type { PoliciesApi } from "./optimization/api.ts";
 import { createPolicies } from "./optimization/policies.ts";
+import { pooledPrices } from "./optimization/pooled-prices.ts";
+import { createSteerer, type Steerer } from "./optimization/steer.ts";
 import type { OrchestrationApi } from "./orchestration/api.ts";
 import { createOrchestration } from "./orchestration/orchestration.ts";
 import { createSealer } from "./orchestration/sealer.ts";
+import { createTrials } from "./orchestration/trials.ts";
 import { createAnalyst } from "./performance/analyst.ts";
 import { createPerformance, halfLivesOf, type Performance } from "./performance/performance.ts";
 import { type Clock, systemClock } from "./platform/clock.ts";
@@ -73,7 +76,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const database =
     overrides.database ??
     openDatabase(config.DATABASE_URL, { connections: config.DATABASE_CONNECTIONS, application: "uoop" });
-  const common = { database, clock, ids, log, metrics, config, rule: config.WEBHOOK_TARGETS };
+  const { WEBHOOK_TARGETS: rule, SLOT_DAYS_AHEAD: slotDaysAhead } = config;
+  const common = { database, clock, ids, log, metrics, config, rule, slotDaysAhead };
 
   const bus = createEventLog({ database });
   const holder = ids.create("own", clock.nowMs());
@@ -89,31 +93,37 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const policies = createPolicies(common);
   const performance = createPerformance({ ...common, capacity });
   const channels = overrides.channels ?? channelsOver(capacity, performance, common);
+  const steerer = steererOver({ capacity, random }, common);
   const orchestration = createOrchestration({
-    ...common,
-    capacity,
-    policies,
-    channels,
+    ...{ ...common, capacity, policies, channels, random, exclusive, steerer },
     onAppended: (rows) => relay.poke(rows),
-    random,
-    exclusive,
   });
   const reconciliation = createReconciliationStore(database);
   const reconciler = reconcilerOver({ store: reconciliation, channels, orchestration }, capacity, common);
-  const projector = createProjector({ ...common, bus });
-  const analyst = createAnalyst({ ...common, bus, halfLives: halfLivesOf(config) });
   const readModel = createReadModel({ database });
   const feed = createEventFeed({ ...common, bus });
-  const sealer = createSealer({ database, clock, log });
   const keys = createKeys({ database, clock, ids });
   const contexts = { orchestration, capacity, policies, readModel, performance, keys };
-  const api = { ...common, ...contexts, reconciliation, feed, webhooks };
+  const trials = createTrials({ ...common, policies, capacity });
+  const api = { ...common, ...contexts, trials, reconciliation, feed, webhooks };
   const gateway = createGateway(api);
 
   const partitions = createPartitionKeeper({ database, clock, log });
   const all: Record<ServiceName, Service> = {
-    ...{ database: databaseService(database), partitions, channels, capacity, policies, performance, relay },
-    ...{ webhooks: deliverer, projector, analyst, sealer, feed, orchestration, reconciler, gateway },
+    ...{
+      database: databaseService(database),
+      partitions,
+      channels,
+      capacity,
+      policies,
+      steerer,
+      performance,
+      relay,
+    },
+    ...{ webhooks: deliverer, sealer: createSealer({ database, clock, log }), feed, orchestration },
+    projector: createProjector({ ...common, bus }),
+    analyst: createAnalyst({ ...common, bus, halfLives: halfLivesOf(config) }),
+    ...{ reconciler, gateway },
   };
   const services = servicesOf(config.roleSet).map((name) => all[name]);
   return {
@@ -154,6 +164,17 @@ const channelsOver = (
       capacity.noteCircuit(id, partner, detail, { actor: "breaker", source: `${hostname()}:${process.pid}` }),
     onCall: performance.noteCall,
     known: knownTo(capacity),
+  });
+
+const steererOver = (
+  { capacity, random }: { capacity: Capacity; random: () => number },
+  { clock, log, config }: { clock: Clock; log: Log; config: Config },
+): Steerer =>
+  createSteerer({
+    ...{ clock, random, everyMs: config.BID_PRICES_EVERY_MS },
+    network: () => capacity.network(),
+    onError: (error) => log.warn({ error }, "no new bid prices; the last ones stay"),
+    ...pooledPrices(),
   });
 
 const reconcilerOver = (

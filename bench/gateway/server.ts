@@ -1,5 +1,5 @@
 /**
- * The other end of `uoop bench gateway`, a process of its own: the gateway with everything behind it answering at once, or
+ * The other end of `uoop bench gateway` and `uoop bench quotes`, a process of its own: the gateway with everything behind it answering at once, or
  * (argument `bare`) a server that reads the body and answers the same bytes, which is what HTTP itself costs.
  */
 import { createServer } from "node:http";
@@ -8,11 +8,13 @@ import { createKeys } from "../../src/gateway/keys.ts";
 import { createGateway } from "../../src/gateway/server.ts";
 import type { OrchestrationApi, Submission } from "../../src/orchestration/api.ts";
 import { type OrderView, viewOf } from "../../src/orchestration/order.ts";
+import { quoteAll } from "../../src/orchestration/routing.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import type { Database } from "../../src/platform/database.ts";
 import { createIds } from "../../src/platform/ids.ts";
 import { createLog } from "../../src/platform/log.ts";
 import { createMetrics } from "../../src/platform/metrics.ts";
+import { cityOf } from "../measure/route-cost.ts";
 
 const clock = systemClock;
 const ids = createIds();
@@ -55,8 +57,11 @@ function databaseOfKeys(): Database {
 }
 
 const unused = (): never => {
-  throw new Error("The gateway bench sends orders only.");
+  throw new Error("Only orders and quotes are sent here.");
 };
+
+/** Channels that quotes are made over. */
+const quotedChannels = 12;
 
 /** Requests a minute: counted, as for everybody, and never used up. */
 const beyondReach = 1_000_000_000;
@@ -81,14 +86,17 @@ async function gateway(clients: number): Promise<{ url: string; keys: readonly s
     read: unused,
     contacts: unused,
     decisions: unused,
+    quotes: (requests) => quoteAll(requests, network, clock.nowMs()),
     toldVersion: () => undefined,
   };
+  const network = cityOf(quotedChannels, clock.nowMs());
   const other = new Proxy({}, { get: unused }) as never;
   const server = createGateway({
     config: { HOST: "127.0.0.1", PORT: 0, ANSWER_WITHIN_MS: 2_000 },
     orchestration,
     capacity: other,
     policies: other,
+    trials: other,
     readModel: other,
     performance: other,
     reconciliation: other,

@@ -11,7 +11,7 @@ export interface Side {
   stop(): Promise<void>;
 }
 
-/** Starts the gateway with nothing behind it, or a bare HTTP server. */
+/** Starts the gateway with nothing behind it but a network in memory, or a bare HTTP server. */
 export async function startSide(children: Children, which: "bare" | "gateway"): Promise<Side> {
   const child = fork(join(import.meta.dirname, "server.ts"), [which]);
   children.add(child);

@@ -7,7 +7,9 @@ export type Traffic =
   /** `size` orders a request. */
   | { kind: "batch"; keys: readonly string[]; mix: Mix; size: number }
   /** GETs by id, each with a key that may see it. */
-  | { kind: "reads"; orders: readonly { id: string; key: string }[] };
+  | { kind: "reads"; orders: readonly { id: string; key: string }[] }
+  /** Each of these bodies in turn. */
+  | { kind: "quotes"; keys: readonly string[]; bodies: readonly string[] };
 
 /** How a run sends it. */
 export type Pace =

@@ -21,7 +21,9 @@ export function createSource(plan: RunPlan): RequestSource {
     case "batch":
       return batchSource(plan.id, host, plan.traffic);
     case "reads":
-      return readSource(host, plan.traffic);
+      return inTurn(readsOf(host, plan.traffic));
+    case "quotes":
+      return inTurn(quotesOf(host, plan.traffic));
   }
 }
 
@@ -98,10 +100,19 @@ function batchSource(
   };
 }
 
-function readSource(host: string, { orders }: Extract<Traffic, { kind: "reads" }>): RequestSource {
-  const requests = orders.map(
+const readsOf = (host: string, { orders }: Extract<Traffic, { kind: "reads" }>): readonly string[] =>
+  orders.map(
     ({ id, key }) => `GET /v1/orders/${id} HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer ${key}\r\n\r\n`,
   );
+
+const quotesOf = (host: string, { keys, bodies }: Extract<Traffic, { kind: "quotes" }>): readonly string[] =>
+  bodies.map(
+    (body, index) =>
+      `POST /v1/quotes HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer ${keys[index % keys.length]!}\r\n` +
+      `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+
+function inTurn(requests: readonly string[]): RequestSource {
   let sent = 0;
   return {
     orders: 0,

@@ -7,7 +7,7 @@ import { centre, seeded, spread } from "../mix.ts";
 const hourMs = 3_600_000;
 
 /** A city of channels, all within reach of all places, with two-hour slots over three days. */
-function cityOf(channels: number, fromMs: number): ChannelRoom[] {
+export function cityOf(channels: number, fromMs: number): ChannelRoom[] {
   const random = seeded(channels);
   const at = (around: number) => around + (random() * 2 - 1) * spread;
   return Array.from({ length: channels }, (_, index): ChannelRoom => {

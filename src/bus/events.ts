@@ -6,9 +6,10 @@ export const schemaOf = (type: string): string => `https://uoop.dev/schemas/${ty
 
 /**
  * The same event has the same id wherever and however often it is made, so a consumer can drop repeats: subject, version
- * and type. When one version of a split order assigns several legs, those after the first add their number.
+ * and type. Room changes without a new version: capacity.updated adds its sequence. When one version of a split order assigns several legs, those after the first add their number.
  */
 export function eventId(subject: string, { version, type, data }: EventKey): string {
+  if (type === "capacity.updated") return `${subject}.${version}.${type}.${data?.sequence}`;
   const leg = type === "channel.assigned" ? data?.leg : 1;
   return typeof leg === "number" && leg > 1
     ? `${subject}.${version}.${type}.${leg}`

@@ -39,6 +39,14 @@ export interface OpenCircuit {
   detail: string;
 }
 
+/** What was measured of late and speaks against its health. */
+export interface HealthSign {
+  sign: "errors" | "lateness";
+  /** RFC 3339. */
+  since: string;
+  detail: string;
+}
+
 /** The channel as the API shows it. */
 export interface Channel {
   id: string;
@@ -58,6 +66,8 @@ export interface Channel {
   quality: number;
   /** From confirmation until the food can leave. */
   preparationMinutes: number;
+  /** Its orders also take of its stock, SKU by SKU (dark stores); absent: it is not counted. */
+  tracksStock?: boolean;
   /** Calls to the endpoint: how long to wait, and how many at once. */
   bookTimeoutMs: number;
   maxConcurrentCalls: number;
@@ -65,6 +75,10 @@ export interface Channel {
   health: "up" | "degraded" | "down";
   /** Absent when none is open. */
   openCircuits?: readonly OpenCircuit[];
+  /** Absent when there is none. */
+  healthSigns?: readonly HealthSign[];
+  /** An operator has set its health otherwise than circuits and signs say: it stays so. */
+  healthSet?: true;
   version: number;
   createdAt: string;
   updatedAt: string;
@@ -72,7 +86,15 @@ export interface Channel {
 
 export type NewChannel = Omit<
   Channel,
-  "id" | "status" | "health" | "openCircuits" | "version" | "createdAt" | "updatedAt"
+  | "id"
+  | "status"
+  | "health"
+  | "openCircuits"
+  | "healthSigns"
+  | "healthSet"
+  | "version"
+  | "createdAt"
+  | "updatedAt"
 >;
 
 /** Capacity of a channel in a time window; units are meals (the sum of an order's item quantities). */
@@ -105,7 +127,24 @@ export interface KeptSlot {
   sellable: number;
 }
 
-/** What a slot's reservations are worth when its capacity is cut below them. */
+/** What a channel has of a SKU. */
+export interface StockItem {
+  sku: string;
+  /** On the shelf, what is reserved of it included. */
+  quantity: number;
+  /** Kept back. */
+  safety: number;
+  /** What may be sold: the quantity without the safety stock. */
+  sellable: number;
+  reserved: number;
+}
+
+/** Sets a quantity, or adds to it (or takes from it); the safety stock stays where it is not given. */
+export type StockChange =
+  | { sku: string; quantity: number; safety?: number }
+  | { sku: string; adjust: number; safety?: number };
+
+/** What reservations are worth when a slot's capacity, or a SKU's quantity, is cut below them. */
 export type WhenReserved = "refuse" | "keep";
 
 /** One channel as routing sees it: plain data, in memory, may be stale (a stale one costs a re-route). */
@@ -115,6 +154,15 @@ export interface ChannelRoom {
   slots: readonly SlotRoom[];
   /** Of its schedule; absent: it has none. */
   rules?: OrderRules;
+  /** Units that are free of each SKU that it carries; absent: it does not track its stock. */
+  stock?: { get(sku: string): number | undefined };
+}
+
+/** What is free of one SKU at a channel; less than none where it is overcommitted. */
+export interface StockNow {
+  channelId: string;
+  sku: string;
+  free: number;
 }
 
 /** Until when a channel takes orders, and how long it needs for them. */
@@ -170,6 +218,12 @@ export interface CapacityApi {
     detail: string | null,
     by: { actor: string; source: string | null },
   ): Promise<void>;
+  /** What `judge` says of the channel as it is now speaks against its health (until it says otherwise). */
+  noteSigns(
+    id: string,
+    judge: (channel: Channel) => readonly Pick<HealthSign, "sign" | "detail">[],
+    by: { actor: string; source: string | null },
+  ): Promise<void>;
   /**
    * Sets the capacity of these slots (made when new; others stay). Throws `capacity_below_reserved`, naming the slot,
    * `slots_overlap`, `channel_not_found`; then nothing is changed.
@@ -191,6 +245,18 @@ export interface CapacityApi {
     options: { expectedVersion: number | null; whenReserved: WhenReserved },
     by: { actor: string; source: string | null },
   ): Promise<{ schedule: ScheduleView; kept: readonly KeptSlot[] }>;
+  /** By SKU. Throws `channel_not_found`. */
+  getStock(id: string, options: { afterSku: string | null; limit: number }): Promise<readonly StockItem[]>;
+  /**
+   * Changes what a channel has, all or nothing; with a key a repeat changes nothing. Returns these SKUs as they are then. Throws
+   * `channel_not_found`, `stock_refused`, `idempotency_key_reused`.
+   */
+  putStock(
+    id: string,
+    changes: readonly StockChange[],
+    options: { key: string | null; whenReserved: WhenReserved },
+    by: { actor: string; source: string | null },
+  ): Promise<readonly StockItem[]>;
   getCapacity(id: string, range: { fromMs: number; toMs: number }): Promise<readonly SlotView[]>;
   rankings(query: RankingQuery): Promise<readonly RankedChannel[]>;
   /** The network in memory, for routing. The array is stable between changes. */

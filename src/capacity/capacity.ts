@@ -6,17 +6,26 @@ import type { Ids } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Service } from "../platform/service.ts";
-import type { PackedEvent } from "../relay/api.ts";
+import { createAnnouncer } from "./announcer.ts";
 import type { CapacityApi, Channel, RankedChannel, RankingQuery } from "./api.ts";
-import { afterChange, withCircuit } from "./circuits.ts";
+import { afterChange, withCircuit, withSigns } from "./circuits.ts";
 import { createNetwork, type Network } from "./network.ts";
 import { defaultPolicy } from "./policy.ts";
 import { evaluate } from "./ranking.ts";
 import { sellableOf } from "./schedule.ts";
 import { readRules, readSchedule } from "./schedule-store.ts";
 import { createSchedules } from "./schedules.ts";
+import { createStock } from "./stock.ts";
 import * as store from "./store.ts";
-import { type ChangeDependencies, lockChannel, nextVersion, notFound, remember, tell } from "./telling.ts";
+import {
+  type By,
+  type ChangeDependencies,
+  lockChannel,
+  nextVersion,
+  notFound,
+  remember,
+  tell,
+} from "./telling.ts";
 
 export interface CapacityDependencies {
   database: Database;
@@ -41,13 +50,15 @@ export interface Capacity extends CapacityApi, Service {
   /** Channels as operations rate them; those of `network()` have the quality that `rateBy` says. */
   rated: Network["rated"];
   rateBy: Network["rateBy"];
+  noteStock: Network["noteStock"];
 }
 
 /** Channels, their slots and who has room: PostgreSQL is the truth, the network in memory what routing looks at. */
 export function createCapacity(dependencies: CapacityDependencies): Capacity {
   const { database, clock, log, refreshMs = 5_000, slotDaysAhead = 14 } = dependencies;
-  const network = createNetwork();
-  const shared = { ...dependencies, network };
+  const announcer = createAnnouncer(dependencies);
+  const network = createNetwork(announcer.note);
+  const shared = { ...dependencies, network, announce: announcer.note };
   let forgetTimer: () => void = () => undefined;
   let stopped = false;
 
@@ -68,6 +79,7 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
     if (stopped || refreshMs === 0) return;
     forgetTimer = clock.after(refreshMs, () => {
       refresh()
+        .then(readOn)
         .catch((error: unknown) =>
           log.warn({ error }, "the network could not be read anew; routing goes on with what it has"),
         )
@@ -75,12 +87,15 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
     });
   }
 
+  const { readAll, readOn, ...stock } = createStock(shared);
   const { name: _own, start, stop, ...schedules } = createSchedules({ ...shared, daysAhead: slotDaysAhead });
   return {
     name: "capacity",
     async start() {
       stopped = false;
       await refresh();
+      await readAll();
+      await announcer.start();
       await start();
       refreshLater();
     },
@@ -88,8 +103,10 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
       stopped = true;
       forgetTimer();
       await stop();
+      await announcer.stop();
     },
     ...schedules,
+    ...stock,
     ...channelChanges(shared),
     listChannels: ({ afterId, limit }) => store.listChannels(database, afterId ?? "", limit),
     getChannel: (id) => store.readChannel(database, id),
@@ -104,10 +121,14 @@ export function createCapacity(dependencies: CapacityDependencies): Capacity {
     noteSlots: network.noteSlots,
     rated: network.rated,
     rateBy: network.rateBy,
+    noteStock: network.noteStock,
   };
 }
 
-type Changes = Pick<CapacityApi, "createChannel" | "patchChannel" | "noteCircuit" | "putCapacity">;
+type Changes = Pick<
+  CapacityApi,
+  "createChannel" | "patchChannel" | "noteCircuit" | "noteSigns" | "putCapacity"
+>;
 
 /** The writers: each change is one transaction with its event and its journal row. */
 function channelChanges(dependencies: ChangeDependencies): Changes {
@@ -129,7 +150,7 @@ function channelChanges(dependencies: ChangeDependencies): Changes {
       const secret = `whsec_${randomBytes(24).toString("base64")}`;
       await database.transaction(async (tx) => {
         await store.insertChannel(tx, channel, secret);
-        await tell(tx, channel, null, { what: "channel created" }, by);
+        await tell(tx, channel, { what: "channel created" }, by);
       });
       await remember(channel, dependencies);
       return { channel, secret };
@@ -144,32 +165,25 @@ function channelChanges(dependencies: ChangeDependencies): Changes {
             `Channel ${id} is at version ${before.version}, not ${expectedVersion}.`,
           );
         }
-        const channel = await nextVersion(tx, afterChange(before, { ...before, ...patch }), clock.nowMs());
-        await tell(
-          tx,
-          channel,
-          healthEvent(before, channel),
-          { what: "channel changed", fields: Object.keys(patch) },
-          by,
-        );
+        const after = afterChange({ ...before, ...patch }, patch.health);
+        const channel = await nextVersion(tx, after, clock.nowMs());
+        await tell(tx, channel, { what: "channel changed", fields: Object.keys(patch) }, by);
         return channel;
       });
       await remember(changed, dependencies);
       return changed;
     },
 
-    async noteCircuit(id, partner, detail, by) {
-      const changed = await database.transaction(async (tx) => {
-        const before = await store.readChannel(tx, id, { lock: true });
-        const after = before && withCircuit(before, partner, detail, new Date(clock.nowMs()).toISOString());
-        if (!after) return null;
-        const channel = await nextVersion(tx, after, clock.nowMs());
-        const what = detail === null ? "circuit closed" : "circuit opened";
-        const entry = { what, ...(partner === undefined ? {} : { partner }), ...(detail ? { detail } : {}) };
-        await tell(tx, channel, healthEvent(before, channel, detail ?? undefined), entry, by);
-        return channel;
-      });
-      if (changed) await remember(changed, dependencies);
+    noteCircuit(id, partner, detail, by) {
+      const what = detail === null ? "circuit closed" : "circuit opened";
+      const entry = { what, ...(partner === undefined ? {} : { partner }), ...(detail ? { detail } : {}) };
+      const become: Become = (before, at) => withCircuit(before, partner, detail, at);
+      return noteHealth(id, become, () => entry, by, dependencies);
+    },
+
+    noteSigns(id, judge, by) {
+      const become: Become = (before, at) => withSigns(before, judge(before), at);
+      return noteHealth(id, become, entryOfSigns, by, dependencies);
     },
 
     async putCapacity(id, slots, by) {
@@ -190,13 +204,7 @@ function channelChanges(dependencies: ChangeDependencies): Changes {
         await store.writeSlots(tx, id, wanted);
         const channel = await nextVersion(tx, before, clock.nowMs());
         const views = (await store.readSlots(tx, id, fromMs, toMs)).map(store.toView);
-        await tell(
-          tx,
-          channel,
-          { type: "capacity.updated", data: { slots: views } },
-          { what: "capacity set", slots },
-          by,
-        );
+        await tell(tx, channel, { what: "capacity set", slots }, by);
         return { channel, views };
       });
       await remember(channel, dependencies);
@@ -205,6 +213,35 @@ function channelChanges(dependencies: ChangeDependencies): Changes {
     },
   };
 }
+
+/** What a channel becomes; null: nothing new. */
+type Become = (before: Channel, at: string) => Channel | null;
+
+/** What is known of a channel's health changes, and is told. */
+async function noteHealth(
+  id: string,
+  become: Become,
+  entryOf: (after: Channel) => object,
+  by: By,
+  dependencies: ChangeDependencies,
+): Promise<void> {
+  const { database, clock } = dependencies;
+  const changed = await database.transaction(async (tx) => {
+    const before = await store.readChannel(tx, id, { lock: true });
+    const after = before && become(before, new Date(clock.nowMs()).toISOString());
+    if (!after) return null;
+    const channel = await nextVersion(tx, after, clock.nowMs());
+    await tell(tx, channel, entryOf(channel), by);
+    return channel;
+  });
+  if (changed) await remember(changed, dependencies);
+}
+
+const entryOfSigns = ({ healthSigns = [] }: Channel) => ({
+  what: "health judged",
+  signs: healthSigns.map(({ sign }) => sign),
+  ...(healthSigns[0] ? { detail: healthSigns[0].detail } : {}),
+});
 
 /** Capacity below what is reserved, and slots that overlap, are refused whole; each offending slot is named. */
 function refuseBadSlots(wanted: readonly store.SlotToWrite[], present: readonly store.SlotRow[]): void {
@@ -235,18 +272,6 @@ function refuseBadSlots(wanted: readonly store.SlotToWrite[], present: readonly 
       );
     }
   });
-}
-
-/** Pausing and resuming change what a channel is good for, as its health does: one event type tells of both. */
-function healthEvent(
-  before: Channel,
-  after: Channel,
-  reason?: string,
-): Pick<PackedEvent, "type" | "data"> | null {
-  const was = before.status === "paused" ? "paused" : before.health;
-  const is = after.status === "paused" ? "paused" : after.health;
-  if (was === is) return null;
-  return { type: "channel.health_changed", data: { from: was, to: is, ...(reason ? { reason } : {}) } };
 }
 
 /** Best first: one unit, somewhere in the slot that holds the instant asked for. */

@@ -1,19 +1,22 @@
-import type { Channel, OpenCircuit } from "./api.ts";
+import type { Channel, HealthSign, OpenCircuit } from "./api.ts";
 
 /**
- * What the circuits that are open say of a channel: down when nobody of it can be called, degraded when some of a network
- * can't, else up. Pure.
+ * What circuits and signs say of a channel: down when nobody of it can be called; degraded when some of a network can't, or when
+ * its calls fail or its orders are late; else up. Pure.
  */
-export function healthOf(channel: Pick<Channel, "partners" | "openCircuits">): Channel["health"] {
+export function healthOf(
+  channel: Pick<Channel, "partners" | "openCircuits" | "healthSigns">,
+): Channel["health"] {
   const open = channel.openCircuits?.length ?? 0;
-  if (open === 0) return "up";
-  return open < (channel.partners?.length ?? 1) ? "degraded" : "down";
+  if (open > 0 && open >= (channel.partners?.length ?? 1)) return "down";
+  return open > 0 || (channel.healthSigns?.length ?? 0) > 0 ? "degraded" : "up";
 }
 
-/**
- * The channel with one circuit opened (`detail`: what failed) or closed (null); null when it is so already. Health that an
- * operator has set otherwise stays as it is.
- */
+/** Health follows what is known of the channel, unless an operator has set it otherwise. */
+const following = (channel: Channel): Channel =>
+  channel.healthSet ? channel : { ...channel, health: healthOf(channel) };
+
+/** The channel with one circuit opened (`detail`: what failed) or closed (null); null when it is so already. */
 export function withCircuit(
   channel: Channel,
   partner: string | undefined,
@@ -26,17 +29,31 @@ export function withCircuit(
   const opened: OpenCircuit[] =
     detail === null ? [] : [{ ...(partner === undefined ? {} : { partner }), since: at, detail }];
   const open = [...openCircuits.filter((one) => one.partner !== partner), ...opened];
-  const after: Channel = { ...rest, ...(open.length > 0 ? { openCircuits: open } : {}) };
-  const followed = channel.health === healthOf(channel);
-  return followed ? { ...after, health: healthOf(after) } : after;
+  return following({ ...rest, ...(open.length > 0 ? { openCircuits: open } : {}) });
 }
 
-/** A channel after an operator's change: what is not there any more has no circuit, and health follows unless it was set. */
-export function afterChange(before: Channel, { openCircuits, ...changed }: Channel): Channel {
+/** The channel with just these signs; those that were there keep since when. Null when it has them already. */
+export function withSigns(
+  channel: Channel,
+  signs: readonly Pick<HealthSign, "sign" | "detail">[],
+  at: string,
+): Channel | null {
+  const { healthSigns = [], ...rest } = channel;
+  const before = (sign: string) => healthSigns.find((one) => one.sign === sign);
+  if (signs.length === healthSigns.length && signs.every(({ sign }) => before(sign))) return null;
+  const now = signs.map((one) => before(one.sign) ?? { ...one, since: at });
+  return following({ ...rest, ...(now.length > 0 ? { healthSigns: now } : {}) });
+}
+
+/**
+ * A channel after an operator's change: what is not there any more has no circuit. `set`: the health that was set with it; setting what
+ * is known of the channel anyway lets it follow again.
+ */
+export function afterChange({ openCircuits, ...changed }: Channel, set?: Channel["health"]): Channel {
   const isThere = (partner: string | undefined) =>
     partner === undefined || changed.partners?.some(({ id }) => id === partner);
   const open = (openCircuits ?? []).filter(({ partner }) => isThere(partner));
-  const after: Channel = { ...changed, ...(open.length > 0 ? { openCircuits: open } : {}) };
-  const followed = before.health === healthOf(before) && after.health === before.health;
-  return followed ? { ...after, health: healthOf(after) } : after;
+  const { healthSet, ...after }: Channel = { ...changed, ...(open.length > 0 ? { openCircuits: open } : {}) };
+  const isSet = set === undefined ? healthSet : set !== healthOf(after);
+  return isSet ? { ...after, healthSet: true } : following(after);
 }

@@ -1,4 +1,4 @@
-import type { Channel, ChannelRoom, OrderRules, SlotRoom } from "./api.ts";
+import type { Channel, ChannelRoom, OrderRules, SlotRoom, StockNow } from "./api.ts";
 import type { SlotRow } from "./store.ts";
 
 /** The network in memory: what routing looks at. Fed by commits (exact) and by a periodic refresh (other processes). */
@@ -18,6 +18,8 @@ export interface Network {
   replaceChannel(channel: Channel, slots: readonly SlotRow[], rules: OrderRules | undefined): void;
   /** What a commit said about the slots that it touched. */
   noteSlots(slots: readonly { slotId: string; reserved: number; sellable: number }[]): void;
+  /** The same of stock, from commits, changes and the periodic reading. */
+  noteStock(stock: readonly StockNow[]): void;
 }
 
 interface Room extends ChannelRoom {
@@ -29,16 +31,28 @@ interface Room extends ChannelRoom {
 /** Quality that differs by less is left as it is: what is made of the network is kept while the network is the same. */
 const leastDifference = 0.001;
 
-export function createNetwork(): Network {
+/** `onTaken`: units of this channel's slots were taken or given back by this process. */
+export function createNetwork(onTaken: (channelId: string) => void): Network {
   let rooms: Room[] = [];
   let byChannel = new Map<string, Room>();
-  let bySlot = new Map<string, SlotRoom>();
+  let bySlot = new Map<string, { slot: SlotRoom; channelId: string }>();
   let quality = (rated: Channel): number => rated.quality;
+  // Outlives the rooms: it is read in parts, and told of row by row.
+  const stockOf = new Map<string, Map<string, number>>();
+  const shelfOf = (channelId: string) => {
+    const shelf = stockOf.get(channelId) ?? new Map<string, number>();
+    stockOf.set(channelId, shelf);
+    return shelf;
+  };
 
   const index = (next: Room[]) => {
     rooms = next.toSorted((a, b) => (a.channel.id < b.channel.id ? -1 : 1));
     byChannel = new Map(rooms.map((room) => [room.channel.id, room]));
-    bySlot = new Map(rooms.flatMap((room) => room.slots.map((slot) => [slot.id, slot] as const)));
+    bySlot = new Map(
+      rooms.flatMap(({ channel, slots }) =>
+        slots.map((slot) => [slot.id, { slot, channelId: channel.id }] as const),
+      ),
+    );
   };
   const asRated = (rated: Channel): Channel => {
     const measured = quality(rated);
@@ -49,6 +63,7 @@ export function createNetwork(): Network {
     rated,
     slots: slots.map(toSlotRoom),
     ...(rules ? { rules } : {}),
+    ...(rated.tracksStock ? { stock: shelfOf(rated.id) } : {}),
   });
 
   return {
@@ -70,12 +85,15 @@ export function createNetwork(): Network {
     },
     noteSlots(slots) {
       for (const { slotId, reserved, sellable } of slots) {
-        const slot = bySlot.get(slotId);
-        if (slot) {
-          slot.reserved = reserved;
-          slot.sellable = sellable;
-        }
+        const known = bySlot.get(slotId);
+        if (!known) continue;
+        known.slot.reserved = reserved;
+        known.slot.sellable = sellable;
+        onTaken(known.channelId);
       }
+    },
+    noteStock(stock) {
+      for (const { channelId, sku, free } of stock) shelfOf(channelId).set(sku, free);
     },
   };
 }

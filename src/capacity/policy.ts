@@ -59,7 +59,7 @@ export interface PolicyRules {
 
 /** What rules look at in an order; the order's own objects, not copied. */
 export interface OrderFacts {
-  items: readonly { sku: string }[];
+  items: readonly { sku: string; quantity: number }[];
   priority: string;
   metadata: Readonly<Record<string, unknown>>;
 }

@@ -4,7 +4,8 @@ import { judge, type OrderFacts, type RoutingPolicy, rulesFor } from "./policy.t
 
 /**
  * Who can serve this, and how well. Pure: plain data in, plain data out; routing and `GET /v1/channels/rankings` both
- * stand on it. Of routing's 7 µs an order over 12 channels (bench/measure/route-cost.ts) it is 5.
+ * stand on it. Routing takes 7 to 8 µs an order over 12 channels
+ * (bench/measure/route-cost.ts), of which this is two thirds.
  */
 export interface Wish {
   location: { lat: number; lng: number };
@@ -57,13 +58,21 @@ export type Exclusion =
   | "no_slot"
   | "too_late"
   | "full"
+  | "not_carried"
+  | "stock"
   | "down"
   | "distance"
   | "eta"
   | `rule:${string}`;
 
 /** City averages including stops; metres a minute. */
-const metersPerMinute: Record<Vehicle, number> = { walk: 80, bike: 250, scooter: 400, car: 400, van: 350 };
+export const metersPerMinute: Record<Vehicle, number> = {
+  walk: 80,
+  bike: 250,
+  scooter: 400,
+  car: 400,
+  van: 350,
+};
 
 /** A channel that is no candidate, and why. */
 export interface Excluded {
@@ -107,12 +116,11 @@ export function evaluate(
     if (channel.status === "active" && (nearest === null || distanceMeters < nearest.distanceMeters)) {
       nearest = { channel, distanceMeters };
     }
-    const verdict = rules.length === 0 ? 0 : judge(rules, channel);
+    const screened = screen(wish, room, distanceMeters, rules);
     const found =
-      excludedBy(wish, channel, distanceMeters) ??
-      (typeof verdict === "string"
-        ? verdict
-        : unlessDown(channel, findSlot(wish, room, distanceMeters, nowMs, taken, verdict, prices)));
+      typeof screened === "string"
+        ? screened
+        : unlessDown(channel, findSlot(wish, room, distanceMeters, nowMs, taken, screened, prices));
     if (typeof found !== "string") candidates.push(found);
     else {
       excluded.set(found, (excluded.get(found) ?? 0) + 1);
@@ -134,6 +142,20 @@ function noteNear(near: Excluded[], channel: Channel, distanceMeters: number, wh
 /** Who could serve it but can't be reached may yet: nothing else is wrong, so it is worth waiting for. */
 const unlessDown = (channel: Channel, found: Candidate | Exclusion) =>
   channel.health === "down" && typeof found !== "string" ? "down" : found;
+
+/** Why a channel can't serve the wish whatever its slots are, or what the policy's rules add to its penalty. */
+export function screen(
+  wish: Wish,
+  { channel, stock }: ChannelRoom,
+  distanceMeters: number,
+  rules: ReturnType<typeof rulesFor>,
+): Exclusion | number {
+  const why = excludedBy(wish, channel, distanceMeters);
+  if (why !== null) return why;
+  const verdict = rules.length === 0 ? 0 : judge(rules, channel);
+  if (typeof verdict === "string" || stock === undefined) return verdict;
+  return lacking(wish.facts.items, stock) ?? verdict;
+}
 
 function excludedBy(wish: Wish, channel: Channel, distanceMeters: number): Exclusion | null {
   const { limits } = wish.policy;
@@ -159,6 +181,20 @@ function vehicleFor({ vehicle, policy }: Wish, channel: Channel): Vehicle | null
   return may ? vehicle : null;
 }
 
+/** A SKU that the channel does not have at all, or not enough of now. */
+function lacking(
+  items: Wish["facts"]["items"],
+  stock: NonNullable<ChannelRoom["stock"]>,
+): "not_carried" | "stock" | null {
+  let short = false;
+  for (const { sku } of items) {
+    const free = stock.get(sku);
+    if (free === undefined) return "not_carried";
+    short ||= free < items.reduce((sum, item) => (item.sku === sku ? sum + item.quantity : sum), 0);
+  }
+  return short ? "stock" : null;
+}
+
 /** The channel's earliest slot in the window that has room and that can still be made. */
 function findSlot(
   wish: Wish,
@@ -172,10 +208,9 @@ function findSlot(
   const { channel, slots } = room;
   const { weights, limits } = wish.policy;
   const { maxEtaMinutes } = limits;
-  const travelMinutes = distanceMeters / metersPerMinute[vehicleFor(wish, channel)!];
-  const leadMs = (preparationMinutes(room, wish.units) + travelMinutes) * 60_000;
-  const cutOffMs = (room.rules?.cutOffMinutes ?? Number.NEGATIVE_INFINITY) * 60_000;
-  const readyMs = nowMs + leadMs;
+  const travelMinutes = travelMinutesOf(wish, channel, distanceMeters);
+  const readyMs = nowMs + leadMsOf(wish, room, travelMinutes);
+  const cutOffMs = cutOffMsOf(room);
   let why: Exclusion = "no_slot";
   for (let index = firstEndingAfter(slots, wish.windowStartMs); index < slots.length; index += 1) {
     const slot = slots[index]!;
@@ -229,10 +264,22 @@ function preparationMinutes({ channel, rules }: ChannelRoom, units: number): num
   return preparation.baseMinutes + preparation.perItemMinutes * units;
 }
 
+/** From now until it can be at the door. */
+export const leadMsOf = (wish: Wish, room: ChannelRoom, travelMinutes: number): number =>
+  (preparationMinutes(room, wish.units) + travelMinutes) * 60_000;
+
+/** How long before a slot begins it takes no more orders; by default until it ends. */
+export const cutOffMsOf = ({ rules }: ChannelRoom): number =>
+  (rules?.cutOffMinutes ?? Number.NEGATIVE_INFINITY) * 60_000;
+
 /** Falls as the penalty grows: 1 at none, above 1 where rules prefer a channel by more than all else counts against it. */
 const scoreOf = (penalty: number): number => (penalty >= 0 ? 1 / (1 + penalty) : 1 - penalty);
 
-const costOf = (channel: Channel, distanceMeters: number, units: number): number =>
+/** Of a channel that was screened. */
+export const travelMinutesOf = (wish: Wish, channel: Channel, distanceMeters: number): number =>
+  distanceMeters / metersPerMinute[vehicleFor(wish, channel)!];
+
+export const costOf = (channel: Channel, distanceMeters: number, units: number): number =>
   Math.round(
     channel.costModel.baseMinor +
       (channel.costModel.perKmMinor * distanceMeters) / 1_000 +
@@ -248,7 +295,7 @@ function fastest(vehicles: readonly Vehicle[]): Vehicle | null {
 }
 
 /** Index of the first slot that ends after `ms`: slots of a channel don't overlap, so their ends are sorted too. */
-function firstEndingAfter(slots: readonly SlotRoom[], ms: number): number {
+export function firstEndingAfter(slots: readonly SlotRoom[], ms: number): number {
   let low = 0;
   let high = slots.length;
   while (low < high) {

@@ -137,16 +137,8 @@ async function apply(
   const channel = await nextVersion(tx, before, nowMs);
   const view = { ...schedule, version, updatedAt: channel.updatedAt, madeUntil: addDays(today, daysAhead) };
   await writeSchedule(tx, before.id, view);
-  const gone = rows.filter(({ id }) => plan.retired.includes(id));
-  // A window that was retired earlier is the same slot again, with the id that it had.
-  const written = new Set(writes.map(({ startMs, endMs }) => `${startMs}/${endMs}`));
-  const told = (await store.readSlots(tx, before.id, nowMs, endOfTimeMs)).filter((row) =>
-    written.has(store.timesOf(row)),
-  );
-  const slots = [...told, ...gone.map((row) => ({ ...row, capacity: 0, sellable: 0 }))].map(store.toView);
-  const event = slots.length > 0 ? ({ type: "capacity.updated", data: { slots } } as const) : null;
   const kept = plan.kept.map(withTimes);
-  await tell(tx, channel, event, { what: "schedule applied", version, schedule, kept }, by);
+  await tell(tx, channel, { what: "schedule applied", version, schedule, kept }, by);
   return { schedule: view, kept: kept.map(toKept), channel };
 }
 

@@ -46,6 +46,7 @@ const selectPage = statement(
   `select ${columns} from channels where id > $1 order by id limit $2`,
 );
 const selectOne = statement("channels_one", `select ${columns} from channels where id = $1`);
+const selectMany = statement("channels_many", `select ${columns} from channels where id = any ($1)`);
 const selectForUpdate = statement(
   "channels_lock",
   `select ${columns} from channels where id = $1 for update`,
@@ -72,6 +73,10 @@ export async function readChannel(
 ): Promise<Channel | null> {
   const [row] = await db.run<ChannelRow>(options.lock ? selectForUpdate : selectOne, [id]);
   return row ? toChannel(row) : null;
+}
+
+export async function readChannels(db: Executor, ids: readonly string[]): Promise<Channel[]> {
+  return (await db.run<ChannelRow>(selectMany, [ids])).map(toChannel);
 }
 
 export async function readSecret(db: Executor, id: string): Promise<string | null> {

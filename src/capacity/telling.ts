@@ -3,8 +3,6 @@ import type { Database, Executor } from "../platform/database.ts";
 import { UoopError } from "../platform/errors.ts";
 import { digest, type Ids, laneOfDigest } from "../platform/ids.ts";
 import { appendJournal } from "../platform/journal.ts";
-import type { PackedEvent } from "../relay/api.ts";
-import { appendEvents } from "../relay/append.ts";
 import type { Channel } from "./api.ts";
 import type { Network } from "./network.ts";
 import { readRules } from "./schedule-store.ts";
@@ -22,8 +20,8 @@ export interface ChangeDependencies {
   clock: Clock;
   ids: Ids;
   network: Network;
-  /** Something was committed: the relay may look (a hint). */
-  onCommitted?(): void;
+  /** Something of this channel may have to be told. */
+  announce(channelId: string): void;
 }
 
 /** Far enough that every slot of a channel is in the range. */
@@ -38,21 +36,9 @@ export async function lockChannel(tx: Executor, id: string): Promise<Channel> {
   return channel;
 }
 
-/** Writes a channel's event and journal row with what they tell of. */
-export async function tell(
-  tx: Executor,
-  channel: Channel,
-  event: Omit<PackedEvent, "version" | "at"> | null,
-  entry: object,
-  by: By,
-): Promise<void> {
+/** Writes a channel's journal row with what it tells of; its events follow from what is stored (announcer.ts). */
+export async function tell(tx: Executor, channel: Channel, entry: object, by: By): Promise<void> {
   const lane = laneOfDigest(digest(channel.id));
-  if (event) {
-    const packed = { ...event, version: channel.version, at: channel.updatedAt };
-    await appendEvents(tx, [
-      { lane, subject: channel.id, clientId: null, doc: { ...channel }, events: [packed] },
-    ]);
-  }
   await appendJournal(tx, [
     { subject: channel.id, version: channel.version, lane, at: channel.updatedAt, ...by, entries: [entry] },
   ]);
@@ -65,12 +51,12 @@ export async function nextVersion(tx: Executor, channel: Channel, nowMs: number)
   return next;
 }
 
-/** After the commit: the network in memory follows. */
+/** After the commit: it is told, and the network in memory follows. */
 export async function remember(
   channel: Channel,
-  { database, clock, network, onCommitted }: ChangeDependencies,
+  { database, clock, network, announce }: ChangeDependencies,
 ): Promise<void> {
-  onCommitted?.();
+  announce(channel.id);
   const [slots, rules] = await Promise.all([
     store.readSlots(database, channel.id, clock.nowMs(), endOfTimeMs),
     readRules(database, channel.id),

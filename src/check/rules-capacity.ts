@@ -30,11 +30,44 @@ export const capacityRules: readonly WholeRule[] = [
      where s.capacity + s.margin <> coalesce(a.sellable, 0)
      limit 1000`,
   ),
+  wholeRule(
+    { invariant: "I2", name: "0 ≤ reserved ≤ sellable + overcommitted, for each stocked SKU", of: "SKUs" },
+    "select count(*) as count from stock",
+    `select channel_id as subject, format('%s: %s reserved of %s less %s kept back + %s', sku, reserved, quantity, safety, overcommitted) as what
+     from stock where reserved < 0 or reserved > greatest(quantity - safety, 0) + overcommitted
+     limit 1000`,
+  ),
+  wholeRule(
+    {
+      invariant: "I2",
+      name: "what a SKU has reserved is the sum of what attempts hold of it",
+      of: "SKUs",
+    },
+    "select count(*) as count from stock",
+    `select channel_id as subject, format('%s: %s reserved, %s held', sku, coalesce(s.reserved, 0), coalesce(h.quantity, 0)) as what
+     from (select channel_id, sku, reserved from stock) s
+     full join (
+       select a.channel_id, l.sku, sum(l.quantity) as quantity from attempts a cross join lateral stock_lines(a.stock) l
+       where a.held and a.stock is not null group by a.channel_id, l.sku
+     ) h using (channel_id, sku)
+     where coalesce(s.reserved, 0) <> coalesce(h.quantity, 0)
+     limit 1000`,
+  ),
 ];
 
 /** I3, I4 and the part of I2 that is about one order: attempts, legs and slots fit together. */
 export const bookingRules: RuleSet = {
   rules: [
+    {
+      invariant: "I2",
+      name: "food that has left is reserved no more",
+      of: "orders",
+      sql: `
+      select o.id as subject, format('%s, yet leg %s attempt %s has %s', o.status, a.leg, a.attempt, a.stock) as what
+      from orders o join attempts a on a.order_id = o.id
+      where o.id > $1 and o.id <= $2 and a.order_id > $1 and a.order_id <= $2 and a.held and a.stock is not null
+        and o.status in ('dispatched', 'delivered', 'undelivered')`,
+    },
     {
       invariant: "I2",
       name: "an attempt takes units of an existing slot of its own channel",

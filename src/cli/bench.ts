@@ -1,6 +1,9 @@
 import type { Command } from "commander";
 import type { BenchOptions, BenchReport } from "../../bench/bench.ts";
 import type { DayOptions } from "../../bench/day.ts";
+import type { GapBenchOptions } from "../../bench/gap.ts";
+import type { RoutesBenchOptions } from "../../bench/routes.ts";
+import type { RoutingOptions } from "../../bench/routing.ts";
 import type { SoakOptions } from "../../bench/soak.ts";
 import type { StoredOptions } from "../../bench/stored.ts";
 import type { WebhooksOptions } from "../../bench/webhooks.ts";
@@ -52,6 +55,7 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
         }),
       );
   addLoadBenches(add, positive);
+  addSolverBenches(add);
   addTroubleBenches(add, positive);
   addDayBench(bench, { does, whole });
 }
@@ -100,6 +104,12 @@ function addLoadBenches(add: Add, positive: Wiring["positive"]): void {
     async () => (await import("../../bench/gateway.ts")).benchGateway,
   );
   add(
+    "quotes",
+    "quotes a second, and what routing costs an order",
+    8,
+    async () => (await import("../../bench/quotes.ts")).benchQuotes,
+  );
+  add(
     "reads",
     "orders by id, alone and beside writes",
     10,
@@ -131,6 +141,35 @@ function addLoadBenches(add: Add, positive: Wiring["positive"]): void {
     10,
     async () => (await import("../../bench/stored.ts")).benchStored,
   ).option("--millions <number>", "orders that are stored, in millions (default 5)", positive);
+}
+
+/** Solvers beside their bounds and their peers. */
+function addSolverBenches(add: Add): void {
+  add<RoutingOptions>(
+    "routing",
+    "orders to channels: distance from the bound by deadline, as a stream, and by OR-Tools",
+    1,
+    async () => (await import("../../bench/routing.ts")).benchRouting,
+  )
+    .option("--files <paths...>", "instances in the format of `uoop solve channels`, instead of its own")
+    .option("--python <path>", "the Python that OR-Tools is looked for in (default: python3)");
+  add<GapBenchOptions>(
+    "gap",
+    "generalised assignment problems beside native CP-SAT (PyPI ortools, when there); --seconds is each one's deadline",
+    5,
+    async () => (await import("../../bench/gap.ts")).benchGap,
+  )
+    .option("--files <files...>", "OR-Library format (default: some of each class are made)")
+    .option("--optima <file>", "a text that names their optima: d05100 6353, …")
+    .option("--python <path>", "the Python that has OR-Tools (default: python3)");
+  add<RoutesBenchOptions>(
+    "routes",
+    "vehicle routes with time windows, for each file, beside PyVRP",
+    10,
+    async () => (await import("../../bench/routes.ts")).benchRoutes,
+  )
+    .option("--files <files...>", "Solomon files (default: some are made)")
+    .option("--python <command>", "a Python that has PyVRP (default: python3)");
 }
 
 /** How it fares when others fail. */

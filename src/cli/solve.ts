@@ -1,5 +1,7 @@
 import type { Command } from "commander";
 import { addSolveChannels } from "./solve-channels.ts";
+import { addSolveGap } from "./solve-gap.ts";
+import { addSolveRoutes } from "./solve-routes.ts";
 
 /** Parsers of options, and how a command's exit code is passed on: program.ts has them. */
 export interface Wiring {
@@ -15,4 +17,6 @@ export function addSolveCommands(program: Command, wiring: Wiring): void {
     .command("solve")
     .description("solve a problem in a file with the solvers that the service runs");
   addSolveChannels(solve, wiring);
+  addSolveGap(solve, wiring);
+  addSolveRoutes(solve, wiring);
 }

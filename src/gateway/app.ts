@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fasti
 import type { CapacityApi } from "../capacity/api.ts";
 import type { PoliciesApi } from "../optimization/api.ts";
 import type { OrchestrationApi } from "../orchestration/api.ts";
+import type { TrialsApi } from "../orchestration/trials.ts";
 import type { PerformanceApi } from "../performance/api.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Config } from "../platform/config.ts";
@@ -39,6 +40,7 @@ export interface GatewayDependencies {
   orchestration: OrchestrationApi;
   capacity: CapacityApi;
   policies: PoliciesApi;
+  trials: TrialsApi;
   readModel: ReadModel;
   performance: PerformanceApi;
   reconciliation: Reconciliation;

@@ -4,6 +4,7 @@ import {
   type Channel,
   type ChannelType,
   channelTypes,
+  type HealthSign,
   type RankedChannel,
   type SlotView,
   type Vehicle,
@@ -68,6 +69,11 @@ const channelFields = {
     }),
   ),
   costModel,
+  tracksStock: Type.Optional(
+    Type.Boolean({
+      description: "its orders also take of its stock (PUT …/stock); absent: it is not counted",
+    }),
+  ),
   cancellation: Type.Optional(
     strict(cancellationFields, {
       description: "until when a confirmed order can be cancelled; absent: until it is prepared, for nothing",
@@ -150,6 +156,7 @@ export const channelShape = Type.Object({
     perKmMinor: Type.Integer(),
     perUnitMinor: Type.Integer(),
   }),
+  tracksStock: Type.Optional(Type.Boolean()),
   cancellation: Type.Optional(Type.Object(cancellationFields)),
   quality: Type.Number(),
   preparationMinutes: Type.Number(),
@@ -166,6 +173,23 @@ export const channelShape = Type.Object({
       }),
       { description: "addresses that are left alone after they failed repeatedly" },
     ),
+  ),
+  healthSigns: Type.Optional(
+    Type.Array(
+      Type.Object({
+        sign: oneOf<HealthSign["sign"]>(["errors", "lateness"]),
+        since: instant("RFC 3339 UTC"),
+        detail: Type.String(),
+      }),
+      { description: "what was measured of late and speaks against its health" },
+    ),
+  ),
+  healthSet: Type.Optional(
+    Type.Unsafe<true>({
+      type: "boolean",
+      enum: [true],
+      description: "an operator has set `health` otherwise than circuits and signs say: it stays so",
+    }),
   ),
   version: Type.Integer({ description: "grows with every change; the ETag" }),
   createdAt: instant("RFC 3339 UTC"),

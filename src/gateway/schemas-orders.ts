@@ -61,10 +61,10 @@ const routing = strict({
 const metadata = Type.Unsafe<Record<string, unknown>>({
   type: "object",
   additionalProperties: true,
-  description: `yours: kept and shown, never looked into; at most ${maxMetadataBytes} bytes and ${maxMetadataDepth} levels`,
+  description: `yours: kept and shown; routing policies may look at \`tags\` (a list) and \`customerTier\`; at most ${maxMetadataBytes} bytes and ${maxMetadataDepth} levels`,
 });
 
-const newOrderFields = {
+export const newOrderFields = {
   externalId: Type.Optional(
     line(128, { description: "your id of it; also the idempotency key when no header gives one" }),
   ),
@@ -340,6 +340,11 @@ const decisionShape = Type.Object({
       usedPercent: Type.Integer({ description: "of its slot, with this order in it" }),
       qualityPercent: Type.Integer(),
       adjustment: Type.Number({ description: "what the policy's rules added to its penalty" }),
+      price: Type.Optional(
+        Type.Number({
+          description: "added to its penalty since its room will be short; absent where it won't",
+        }),
+      ),
       why: Type.String({ description: "in words: chosen, or why not" }),
     }),
     { description: "best first; the best few" },

@@ -151,8 +151,8 @@ export function toAnswer({ channel, asOfMs, report, quality }: PerformanceView):
     },
     health: {
       is: channel.status === "paused" ? "paused" : channel.health,
-      setByOperator: false,
-      reasons: (channel.openCircuits ?? []).map(({ detail }) => detail),
+      setByOperator: channel.healthSet === true,
+      reasons: [...(channel.openCircuits ?? []), ...(channel.healthSigns ?? [])].map(({ detail }) => detail),
       recent: all(recent),
     },
   };

@@ -2,6 +2,7 @@ import { type Static, Type } from "typebox";
 import { type ChannelType, channelTypes, type Vehicle, vehicles } from "../capacity/api.ts";
 import type { Rule, Zone } from "../capacity/policy.ts";
 import type { PolicyView } from "../optimization/api.ts";
+import type { PolicyResults, Simulation } from "../orchestration/trials.ts";
 import { component, instant, line, listOf, location, minor, oneOf, strict } from "./schemas.ts";
 import { priorities } from "./schemas-orders.ts";
 
@@ -133,6 +134,102 @@ const policyShape = Type.Object({
 });
 export const policy = component<PolicyView>("RoutingPolicy", policyShape);
 export const policyList = listOf(policy.ref);
+
+const byCurrency = Type.Record(Type.String(), Type.Number(), { description: "by currency, minor units" });
+const nullableNumber = (description: string) =>
+  Type.Unsafe<number | null>({ type: ["number", "null"], description });
+
+const outcome = Type.Object({
+  served: Type.Integer(),
+  unserved: Type.Integer(),
+  meanCostMinor: byCurrency,
+  meanPromiseMinutes: nullableNumber(
+    "from placing, or the window's start when that is later, to the promised window",
+  ),
+  meanQuality: nullableNumber("of the channels, 0 to 1"),
+  meanSlotUsedPercent: nullableNumber("of the slots that either used, with what other orders hold there"),
+  fullestSlotPercent: nullableNumber("of those"),
+  channels: Type.Array(
+    Type.Object({ channelId: Type.String(), name: Type.String(), orders: Type.Integer() }),
+    { description: "most orders first" },
+  ),
+});
+
+export const defaultSimulatedOrders = 1_000;
+
+const simulateShape = strict({
+  policy: Type.Optional(strict(ruleFields, { description: "absent: a stored version" })),
+  version: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 1_000_000, description: "default: the newest" }),
+  ),
+  from: Type.Optional(instant("orders placed from then on; default: a day before `to`")),
+  to: Type.Optional(instant("orders placed before; default: now")),
+  clientId: Type.Optional(line(64, { description: "only this client's orders" })),
+  maxOrders: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 10_000, description: `default ${defaultSimulatedOrders}` }),
+  ),
+});
+export const simulateBody = component<Static<typeof simulateShape>>("SimulateBody", simulateShape);
+
+const nullableId = Type.Unsafe<string | null>({ type: ["string", "null"], description: "null: unserved" });
+
+export const simulation = component<Simulation>(
+  "Simulation",
+  Type.Object({
+    policy: Type.String(),
+    from: instant("RFC 3339 UTC"),
+    to: instant("RFC 3339 UTC"),
+    limited: Type.Boolean({ description: "there were more orders: these are the oldest of the range" }),
+    orders: Type.Integer(),
+    recorded: outcome,
+    simulated: outcome,
+    movedOrders: Type.Integer({ description: "orders that would have gone elsewhere" }),
+    moves: Type.Array(
+      Type.Object({
+        orderId: Type.String(),
+        from: nullableId,
+        to: nullableId,
+        costChangeMinor: nullableNumber("minor units"),
+      }),
+      { description: "the first hundred of them" },
+    ),
+  }),
+);
+
+export const resultsQuery = strict({
+  from: Type.Optional(instant("orders placed from then on; default: 7 days before `to`")),
+  to: Type.Optional(instant("orders placed before; default: now")),
+});
+
+export const policyResults = component<PolicyResults>(
+  "RoutingPolicyResults",
+  Type.Object({
+    policyId: Type.String(),
+    from: instant("RFC 3339 UTC"),
+    to: instant("RFC 3339 UTC"),
+    limited: Type.Boolean({
+      description: "there were more orders in the range: these are of the newest 20,000",
+    }),
+    results: Type.Array(
+      Type.Object({
+        policy: Type.String({ description: "id and version" }),
+        orders: Type.Integer(),
+        confirmedShare: Type.Number({ description: "a channel confirmed it at some time" }),
+        failed: Type.Integer(),
+        cancelled: Type.Integer(),
+        delivered: Type.Integer(),
+        onTimeShare: nullableNumber(
+          "delivered by the end of the promised window, of delivered and undelivered",
+        ),
+        meanCostMinor: byCurrency,
+        meanPromiseMinutes: nullableNumber(
+          "from placing, or the window's start when that is later, to the promised window",
+        ),
+      }),
+      { description: "its versions, and those of the policies that it is compared with" },
+    ),
+  }),
+);
 
 export const policyParams = Type.Object({ id: Type.String() });
 

@@ -8,6 +8,7 @@ import { UoopError } from "../platform/errors.ts";
 import type { Service } from "../platform/service.ts";
 import type { App, GatewayDependencies, GatewayWorld } from "./app.ts";
 import { createGuards, type Guard } from "./auth.ts";
+import { acceptCsv } from "./csv.ts";
 import { docsRoutes } from "./docs.ts";
 import { collectOpenApi, openApiRoute } from "./openapi.ts";
 import { createOrderReads } from "./order-reads.ts";
@@ -30,16 +31,20 @@ import { operateRoutes } from "./routes-operate.ts";
 import { orderReadRoutes } from "./routes-order-reads.ts";
 import { orderRoutes } from "./routes-orders.ts";
 import { performanceRoutes } from "./routes-performance.ts";
+import { quoteRoutes } from "./routes-quotes.ts";
 import { routingRoutes } from "./routes-routing.ts";
 import { scheduleRoutes } from "./routes-schedules.ts";
+import { stockRoutes } from "./routes-stock.ts";
 import { webhookRoutes } from "./routes-webhooks.ts";
 import * as shared from "./schemas.ts";
 import * as channelSchemas from "./schemas-channels.ts";
 import * as complaintSchemas from "./schemas-complaints.ts";
 import * as orderSchemas from "./schemas-orders.ts";
 import * as performanceSchemas from "./schemas-performance.ts";
+import * as quoteSchemas from "./schemas-quotes.ts";
 import * as routingSchemas from "./schemas-routing.ts";
 import * as scheduleSchemas from "./schemas-schedules.ts";
+import * as stockSchemas from "./schemas-stock.ts";
 import * as webhookSchemas from "./schemas-webhooks.ts";
 import { streamRoutes } from "./streams.ts";
 import { createValidation } from "./validation.ts";
@@ -58,8 +63,8 @@ const drainSweepMs = 20;
 const maxRequestsUnderWay = 10_000;
 
 const components: readonly TSchema[] = [
-  ...[shared, orderSchemas, channelSchemas, scheduleSchemas, routingSchemas, webhookSchemas],
-  ...[performanceSchemas, complaintSchemas],
+  ...[shared, orderSchemas, channelSchemas, scheduleSchemas, routingSchemas, quoteSchemas, webhookSchemas],
+  ...[performanceSchemas, complaintSchemas, stockSchemas],
 ]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
@@ -165,7 +170,7 @@ async function buildApp(
   for (const add of [
     ...[orderRoutes, orderReadRoutes, changeRoutes, operateRoutes, differenceRoutes, streamRoutes],
     ...[channelRoutes, scheduleRoutes, performanceRoutes, routingRoutes, callbackRoutes, complaintRoutes],
-    ...[webhookRoutes, deadLetterRoutes, healthRoutes],
+    ...[quoteRoutes, stockRoutes, webhookRoutes, deadLetterRoutes, healthRoutes],
   ])
     add(app, world);
   openApiRoute(app);
@@ -194,10 +199,15 @@ function createHttp({ log, validation, stopping }: GatewayWorld): App {
     if (body.length === 0) done(null, undefined);
     else parse(request, body, done);
   });
-  app.addHook("onRequest", (_request, reply, done) => {
+  acceptCsv(app);
+  app.addHook("onRequest", (_request, _reply, done) => {
     if (!stopping.aborted) return done();
-    reply.header("connection", "close");
     done(new UoopError("unavailable", "The process is stopping; another one answers."));
+  });
+  // Also what was under way already is the last on its connection: one that then lay idle would be closed, perhaps under a request.
+  app.addHook("onSend", (_request, reply, payload, done) => {
+    if (stopping.aborted) reply.header("connection", "close");
+    done(null, payload);
   });
   return app;
 }

@@ -79,7 +79,7 @@ function chooseKey(
   return { keyNamespace: "server", idempotencyKey: ids.create("key", clock.nowMs()) };
 }
 
-function routingOf(routing: NewOrder["routing"]): Pick<Submission["order"], "routing"> {
+export function routingOf(routing: NewOrder["routing"]): Pick<Submission["order"], "routing"> {
   if (routing === undefined) return {};
   const { channelTypes, maxCostMinor } = routing;
   return {

@@ -29,8 +29,9 @@ export interface PolicyView extends PolicyBody {
 /** What decides which policy an order goes by. */
 export interface PolicyKey {
   clientId: string;
-  customerId: string;
-  orderId: string;
+  /** null: not known; then an experiment that draws by it takes no part. */
+  customerId: string | null;
+  orderId: string | null;
 }
 
 export interface PoliciesApi {

@@ -46,8 +46,15 @@ export function createPolicies({
   let stopped = true;
   let forgetTimer: () => void = () => undefined;
 
+  let reads = 0;
+  let appliedRead = 0;
   async function refresh(): Promise<void> {
+    reads += 1;
+    const thisRead = reads;
     const read = withBuiltIn(await store.readNewest(database));
+    // One that began before a change and ends after it must not bring the old policy back.
+    if (thisRead < appliedRead) return;
+    appliedRead = thisRead;
     // One that can't be used, of an older release maybe, is no reason to route by nothing: what was good before goes on.
     const good = read.flatMap((view) => {
       const [wrong] = checkPolicy(view);

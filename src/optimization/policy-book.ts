@@ -28,8 +28,9 @@ export function createBook(policies: readonly PolicyView[]): PolicyBook {
   return {
     policyFor({ clientId, customerId, orderId }) {
       const { id, policy, by, shares } = byClient.get(clientId) ?? fallback;
-      if (shares.length === 0) return policy;
-      const drawn = drawOf(`${id} ${by === "customer" ? customerId : orderId}`);
+      const whose = by === "customer" ? customerId : orderId;
+      if (shares.length === 0 || whose === null) return policy;
+      const drawn = drawOf(`${id} ${whose}`);
       return shares.find(({ upTo }) => drawn < upTo)?.policy ?? policy;
     },
   };

@@ -110,14 +110,15 @@ function answer(
 ): Routed {
   const decision = recordDecision(evaluation, chosen, method, wish.policy.id);
   if (chosen) return { kind: "route", route: { candidate: chosen, decision } };
-  // Full slots get room again, channels that are down answer again, and so may candidates that others of the batch took.
-  const { candidates, excluded } = evaluation;
-  const mayHaveRoomLater = candidates.length > 0 || excluded.has("full") || excluded.has("down");
-  return mayHaveRoomLater ? { kind: "none_now", decision } : { ...never(evaluation), decision };
+  return mayHaveRoomLater(evaluation) ? { kind: "none_now", decision } : { ...never(evaluation), decision };
 }
 
+/** Full slots get room again, channels that are down answer again, and so may candidates that others of the batch took. */
+export const mayHaveRoomLater = ({ candidates, excluded }: Evaluation): boolean =>
+  candidates.length > 0 || excluded.has("full") || excluded.has("stock") || excluded.has("down");
+
 /** Why none fits, whatever time brings. */
-function never({ excluded, nearest }: Evaluation): { kind: "never"; code: NeverCode; detail: string } {
+export function never({ excluded, nearest }: Evaluation): { kind: "never"; code: NeverCode; detail: string } {
   if (excluded.has("too_late")) {
     return {
       kind: "never",
@@ -145,6 +146,13 @@ function never({ excluded, nearest }: Evaluation): { kind: "never"; code: NeverC
       code: "too_expensive",
       detail:
         "Every channel that fits costs more than is allowed (routing.maxCostMinor, or the routing policy).",
+    };
+  }
+  if (excluded.has("not_carried")) {
+    return {
+      kind: "never",
+      code: "not_serviceable",
+      detail: "Channels serve this place, but none carries all of its items.",
     };
   }
   return { kind: "never", code: "not_serviceable", detail: notServiceable(excluded, nearest) };

@@ -18,6 +18,8 @@ export interface SteererDependencies {
   clock: Clock;
   network(): readonly ChannelRoom[];
   findPrices: FindPrices;
+  /** Ends what `findPrices` runs on. */
+  stopFinding?: () => Promise<void>;
   random: () => number;
   onError(error: unknown): void;
   /** From the end of one solve to the next; 0: never. */
@@ -45,7 +47,16 @@ const maxSlots = 400;
 const solveDeadlineMs = 300;
 
 export function createSteerer(dependencies: SteererDependencies): Steerer {
-  const { clock, network, findPrices, random, onError, everyMs, memoryMs = defaultMemoryMs } = dependencies;
+  const {
+    clock,
+    network,
+    findPrices,
+    stopFinding,
+    random,
+    onError,
+    everyMs,
+    memoryMs = defaultMemoryMs,
+  } = dependencies;
   const demand = createRecentDemand({ maxSample, memoryMs, random });
   let prices: SlotPrices | undefined;
   let stopRepeating: () => void = () => undefined;
@@ -88,6 +99,7 @@ export function createSteerer(dependencies: SteererDependencies): Steerer {
     async stop() {
       stopRepeating();
       await underWay.catch(() => undefined); // told already
+      await stopFinding?.();
     },
   };
 }

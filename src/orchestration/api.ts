@@ -1,4 +1,5 @@
 import type { DecisionView } from "../optimization/decision.ts";
+import type { Quote } from "../optimization/quote.ts";
 import type { ProblemCode, UoopError } from "../platform/errors.ts";
 import type { AttemptRecord } from "./carried.ts";
 import type {
@@ -11,6 +12,7 @@ import type {
   Priority,
   Window,
 } from "./order.ts";
+import type { Asked } from "./routing.ts";
 
 /** Who did it and from where: goes to the journal. */
 export interface Actor {
@@ -157,8 +159,18 @@ export interface OrchestrationApi {
   contacts(ids: readonly string[]): Promise<readonly (PersonalData | null)[]>;
   /** How each order was routed, newest first: the last routing when it found nobody, and one for each attempt; null when unknown. */
   decisions(ids: readonly string[]): Promise<readonly (readonly OrderDecision[] | null)[]>;
+  /** What each would get now: from memory, nothing is written or held. */
+  quotes(requests: readonly QuoteRequest[]): readonly Quote[];
   /** The version that clients were last told of this order in this process; undefined when it was long ago. */
   toldVersion(id: string): number | undefined;
+}
+
+/** An order that nobody placed yet. */
+export interface QuoteRequest {
+  clientId: string;
+  /** null: not known. */
+  customerId: string | null;
+  asked: Asked;
 }
 
 export interface StoredOrder {

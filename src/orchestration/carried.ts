@@ -2,6 +2,7 @@ import type { DecisionRecord } from "../optimization/decision.ts";
 import type { PackedEvent } from "../relay/api.ts";
 import type { Leg, OrderDoc, OrderState, PersonalData, Reason } from "./order.ts";
 import type { OrderStatus } from "./order-state.ts";
+import { type StockLine, stockLeaves } from "./stock.ts";
 
 /** What a saga remembers of an order between steps; stored beside it. */
 export interface SagaMemory {
@@ -47,6 +48,8 @@ export interface AttemptRecord {
    */
   booking: "holding" | "held" | "pending" | "booked" | "refused" | "cancelled";
   partner?: string | null;
+  /** What it has of the channel's stock; absent or null: none, or it has left. */
+  stock?: readonly StockLine[] | null;
 }
 
 /** An order with all that deciding needs. */
@@ -109,6 +112,8 @@ export interface Take {
   booking: "holding" | "held" | "pending" | "booked" | "adjust";
   bookingRef: string | null;
   decision: DecisionRecord;
+  /** Where the channel tracks its stock: the lines that it takes (of an adjustment: more or fewer) and then has. Granted with the units or not at all. */
+  stock?: { takes: readonly StockLine[]; holds: readonly StockLine[] };
 }
 
 export interface AttemptChange {
@@ -117,8 +122,10 @@ export interface AttemptChange {
   booking: AttemptRecord["booking"];
   bookingRef: string | null;
   partner: string | null;
-  /** Gives the units back. */
+  /** Gives the units back, and its stock. */
   release: boolean;
+  /** Its stock has left the shelf. */
+  used?: true;
 }
 
 /** Two futures, each whole: `granted` if the units are granted (null: none are wanted), else `base` (null: nothing changes). */
@@ -177,16 +184,18 @@ export const isLeaving = (order: Carried): boolean =>
 /** What the order is after the decision was written. */
 export function afterDecision(order: Carried, decision: Decision, granted: boolean): Carried {
   const became = granted ? decision.granted : decision.base;
-  const attempts = order.attempts.map((attempt) => {
+  const attempts = order.attempts.map((attempt): AttemptRecord => {
+    const left = stockLeaves(attempt, decision) ? { stock: null } : {};
     const changed = decision.attemptChanges.find(
       (one) => one.leg === attempt.leg && one.attempt === attempt.attempt,
     );
-    if (!changed) return attempt;
+    if (!changed) return { ...attempt, ...left };
     return {
       ...attempt,
       booking: changed.booking,
       held: attempt.held && !changed.release,
       partner: changed.partner,
+      ...left,
     };
   });
   if (granted) for (const take of decision.takes) addTake(attempts, take);
@@ -212,9 +221,11 @@ export function afterDecision(order: Carried, decision: Decision, granted: boole
   };
 }
 
-function addTake(attempts: AttemptRecord[], { booking, ...take }: Take): void {
-  if (booking !== "adjust") return void attempts.push({ ...take, booking, held: true, partner: null });
+function addTake(attempts: AttemptRecord[], { booking, stock, ...take }: Take): void {
+  const holds = stock ? { stock: stock.holds } : {};
+  if (booking !== "adjust")
+    return void attempts.push({ ...take, ...holds, booking, held: true, partner: null });
   const index = attempts.findIndex((one) => one.leg === take.leg && one.attempt === take.attempt);
   const adjusted = attempts[index]!;
-  attempts[index] = { ...adjusted, units: adjusted.units + take.units };
+  attempts[index] = { ...adjusted, ...holds, units: adjusted.units + take.units };
 }

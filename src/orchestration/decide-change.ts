@@ -4,6 +4,7 @@ import { type Carried, type Decision, noUnits, openAttempt, type Take, unitsOf }
 import { type Assignment, legOf, type RoutedFor } from "./decide.ts";
 import { change, type Move } from "./moves.ts";
 import type { OrderDoc, PersonalData, Reason } from "./order.ts";
+import { stockAdjusted, stockTaken } from "./stock.ts";
 
 /** What a change of an order comes to: a write, nothing (it is so already), not now, or a no (then the old promise stands). */
 export type Changed =
@@ -105,9 +106,10 @@ function inSlot(
   const { promised, costMinor } = legOf(candidate, attempt.attempt);
   const changed = inPlace(order, { ...wanted, nowMs, legs: [{ ...leg!, promised, costMinor }] });
   const units = unitsOf(wanted.documents.doc) - attempt.units;
-  if (units === 0) return changed;
+  const stock = stockAdjusted(attempt, candidate.channel, wanted.documents.doc);
+  if (units === 0 && !stock.stock) return changed;
   const take = { leg: 1, attempt: attempt.attempt, channelId: attempt.channelId, slotId: attempt.slotId };
-  const adjust: Take = { ...take, units, booking: "adjust", bookingRef: null, decision };
+  const adjust: Take = { ...take, ...stock, units, booking: "adjust", bookingRef: null, decision };
   return { ...changed, base: null, granted: changed.base, takes: [adjust] };
 }
 
@@ -139,6 +141,7 @@ function beginMove(
     booking: localRef === null ? "holding" : "held",
     bookingRef: localRef,
     decision,
+    ...stockTaken(candidate.channel, doc),
   };
   return {
     base: null,

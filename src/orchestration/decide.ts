@@ -16,6 +16,7 @@ import {
 import { decideStuck, decideUndo } from "./decide-undo.ts";
 import { became, change, type Move, moveOn } from "./moves.ts";
 import type { Leg, OrderDoc, OrderState, Reason } from "./order.ts";
+import { stockTaken } from "./stock.ts";
 
 /**
  * What an order becomes: pure functions of plain data, no clock, no I/O. Fetch, decide here, write (store.ts).
@@ -104,6 +105,7 @@ function reserved(
     booking: localRef === null ? "pending" : "booked",
     bookingRef: localRef,
     decision,
+    ...stockTaken(candidate.channel, order.doc),
   };
   return { granted, takes: [take], attemptChanges: [] };
 }

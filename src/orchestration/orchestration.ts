@@ -4,6 +4,7 @@ import type { Capacity } from "../capacity/capacity.ts";
 import type { ChannelAdapter } from "../channels/api.ts";
 import type { PoliciesApi } from "../optimization/api.ts";
 import { explain } from "../optimization/decision.ts";
+import type { Steerer } from "../optimization/steer.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Config } from "../platform/config.ts";
 import type { Database } from "../platform/database.ts";
@@ -27,7 +28,7 @@ import { operateOrders } from "./operate.ts";
 import { type OrderView, viewOf } from "./order.ts";
 import { createOwners, type Owners } from "./owners.ts";
 import { createReports, type Reports } from "./reports.ts";
-import { createRouting, ownRoom } from "./routing.ts";
+import { createRouting, ownRoom, quoteAll } from "./routing.ts";
 import { fulfillOrder, moveOrder } from "./saga.ts";
 import { createSagaRunner, type SagaRunner } from "./saga-runner.ts";
 import { type Committed, createOrderStore, type OrderStore } from "./store.ts";
@@ -45,6 +46,8 @@ export interface OrchestrationDependencies {
   channels: { adapterFor(channel: Channel): ChannelAdapter };
   /** Absent: all orders go by the default policy. */
   policies?: Pick<PoliciesApi, "policyFor">;
+  /** Absent: orders don't pay for what later ones will need. */
+  steerer?: Steerer;
   /** These rows were committed to the outbox: the relay may look (a hint). */
   onAppended(rows: readonly EventRow[]): void;
   /** 0 to 1, for jitter. */
@@ -87,6 +90,7 @@ export class Orchestration implements OrchestrationApi, Service {
       () => this.#owners.identity(),
       dependencies.onAppended,
       patienceOf(config),
+      capacity.noteStock,
     );
     this.#waiters = createWaiters(clock);
     this.#owners = createOwners({
@@ -107,6 +111,7 @@ export class Orchestration implements OrchestrationApi, Service {
       nowMs,
       method: config.ROUTING_METHOD,
       ...(dependencies.policies ? { policyFor: dependencies.policies.policyFor } : {}),
+      ...(dependencies.steerer ? { steerer: dependencies.steerer } : {}),
     });
     this.#route = route;
     const onOwnerLost = () => this.#owners.lost();
@@ -291,6 +296,10 @@ export class Orchestration implements OrchestrationApi, Service {
       (all) =>
         all?.map(({ attempt, decision }) => ({ ...explain(decision, channelInMemory), attempt })) ?? null,
     );
+  };
+  quotes: OrchestrationApi["quotes"] = (requests) => {
+    const { capacity, clock, policies } = this.#dependencies;
+    return quoteAll(requests, capacity.network(), clock.nowMs(), policies?.policyFor);
   };
   toldVersion: OrchestrationApi["toldVersion"] = (id) => this.#waiters.toldVersion(id);
 

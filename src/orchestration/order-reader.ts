@@ -3,6 +3,7 @@ import type { Database } from "../platform/database.ts";
 import type { DecidedAttempt, StoredOrder } from "./api.ts";
 import type { Carried } from "./carried.ts";
 import * as sql from "./commit-sql.ts";
+import type { StoredPersonal } from "./contacts.ts";
 import { type OrderDoc, type OrderState, type PersonalData, viewOf } from "./order.ts";
 import type { ReportRow } from "./store.ts";
 
@@ -121,8 +122,6 @@ interface StoredRow extends ViewRow {
   attempts: Carried["attempts"];
   personal: StoredPersonal | null;
 }
-
-type StoredPersonal = PersonalData & { next?: PersonalData; complaints?: Record<string, string> };
 
 function toLoaded({ ownerId, deadlineAt, personal: stored, ...order }: StoredRow): LoadedOrder {
   const deadlineMs = deadlineAt === null ? null : Date.parse(deadlineAt);

@@ -4,7 +4,10 @@ import type { Wish } from "../capacity/ranking.ts";
 import type { ChannelAdapter } from "../channels/api.ts";
 import { kitchenBookingRef } from "../channels/kitchen.ts";
 import type { PoliciesApi } from "../optimization/api.ts";
+import { type Quote, quote } from "../optimization/quote.ts";
 import { type Routed, type RoutingMethod, route } from "../optimization/route.ts";
+import type { Steerer } from "../optimization/steer.ts";
+import type { QuoteRequest } from "./api.ts";
 import { attemptKey, type Carried, unitsOf } from "./carried.ts";
 import type { RoutedFor } from "./decide.ts";
 import type { OrderDoc } from "./order.ts";
@@ -18,6 +21,8 @@ export interface RoutingDependencies {
   method: RoutingMethod;
   /** Which policy an order goes by; absent: the default for all. */
   policyFor?: PoliciesApi["policyFor"];
+  /** Bid prices, learned from what is routed; absent: none. */
+  steerer?: Pick<Steerer, "note" | "prices">;
 }
 
 /** Orders in, where each may go out: what routing needs to know of an order, and what orchestration makes of the answer. */
@@ -27,6 +32,7 @@ export function createRouting({
   nowMs,
   method,
   policyFor = () => defaultPolicy,
+  steerer,
 }: RoutingDependencies): (
   orders: readonly Routable[],
   network?: readonly ChannelRoom[],
@@ -35,7 +41,10 @@ export function createRouting({
   return (orders, network = capacity.network()) => {
     const now = nowMs();
     const wishes = orders.map((order) => toWish(order, now, policyFor));
-    const answers = route(wishes, network, { method, nowMs: now, turn });
+    const prices = steerer?.prices();
+    const answers = route(wishes, network, { method, nowMs: now, turn, ...(prices ? { prices } : {}) });
+    // Who is routed again was counted when it came.
+    steerer?.note(wishes.filter((_, index) => orders[index]!.saga.attempts === 0));
     return answers.map((answer, index) => toRoutedFor(orders[index]!, answer, now, adapterFor));
   };
 }
@@ -48,9 +57,10 @@ export function ownRoom(
   const own = attempts.filter(({ held }) => held);
   return network
     .filter(({ channel }) => own.some(({ channelId }) => channelId === channel.id))
-    .map(({ channel, slots }) => ({
-      channel,
-      slots: slots.map((slot) => {
+    .map((room) => ({
+      ...room,
+      ...(room.stock ? { stock: withOwn(room.stock, own) } : {}),
+      slots: room.slots.map((slot) => {
         const freed = own
           .filter(({ slotId }) => slotId === slot.id)
           .reduce((sum, { units }) => sum + units, 0);
@@ -58,6 +68,18 @@ export function ownRoom(
       }),
     }));
 }
+
+/** Stock as if what these attempts have of it were free. */
+const withOwn = (
+  stock: NonNullable<ChannelRoom["stock"]>,
+  own: Carried["attempts"],
+): NonNullable<ChannelRoom["stock"]> => ({
+  get(sku) {
+    const free = stock.get(sku);
+    const lines = own.flatMap((attempt) => attempt.stock ?? []).filter((line) => line.sku === sku);
+    return free === undefined ? undefined : lines.reduce((sum, { quantity }) => sum + quantity, free);
+  },
+});
 
 const passedOver = (order: Routable, nowMs: number): string[] =>
   (order.saga.avoiding ?? []).filter((one) => one.untilMs > nowMs).map((one) => one.channelId);
@@ -70,11 +92,11 @@ function toWish(order: Routable, nowMs: number, policyFor: PoliciesApi["policyFo
   };
 }
 
+/** The part of an order that routing looks at. */
+export type Asked = Pick<OrderDoc, "items" | "delivery" | "routing" | "currency" | "priority" | "metadata">;
+
 /** What an order asks of routing. */
-function wishOf(
-  doc: Pick<OrderDoc, "items" | "delivery" | "routing" | "currency" | "priority" | "metadata">,
-  policy: RoutingPolicy,
-): Wish {
+export function wishOf(doc: Asked, policy: RoutingPolicy): Wish {
   const { delivery, routing, currency } = doc;
   return {
     location: delivery.location,
@@ -90,6 +112,17 @@ function wishOf(
     facts: doc,
   };
 }
+
+/** What each request would get now, in input order. */
+export const quoteAll = (
+  requests: readonly QuoteRequest[],
+  network: readonly ChannelRoom[],
+  nowMs: number,
+  policyFor: PoliciesApi["policyFor"] = () => defaultPolicy,
+): readonly Quote[] =>
+  requests.map(({ asked, ...who }) =>
+    quote(wishOf(asked, policyFor({ ...who, orderId: null })), network, nowMs),
+  );
 
 function toRoutedFor(
   order: Routable,

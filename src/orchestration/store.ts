@@ -1,3 +1,4 @@
+import type { StockNow } from "../capacity/api.ts";
 import type { DecisionRecord } from "../optimization/decision.ts";
 import {
   boolColumn,
@@ -12,8 +13,10 @@ import type { EventRow } from "../relay/api.ts";
 import type { Actor, ChannelCallback } from "./api.ts";
 import type { AttemptChange, Carried, Change, Decision, Take } from "./carried.ts";
 import * as sql from "./commit-sql.ts";
+import { newDoc } from "./contacts.ts";
 import { deadlineOf, type Patience } from "./deadlines.ts";
 import { createOrderReader, type OrderReader } from "./order-reader.ts";
+import { changesOf, stockInput } from "./stock-rows.ts";
 
 /** The one writer of orders, attempts, order_contacts, idempotency_keys and channel_callbacks. */
 export interface OrderStore extends OrderReader {
@@ -65,6 +68,7 @@ interface Answer {
   granted: string | null;
   base: string | null;
   slots: Committed<unknown>["slots"] | null;
+  stock?: readonly StockNow[] | null;
 }
 
 /** Who writes: every statement proves that it is still the owner's epoch (I8). */
@@ -73,37 +77,47 @@ export interface OwnerIdentity {
   readonly epoch: number;
 }
 
-/** `onAppended`: what was surely committed to the outbox. `patience`: what deadlines are stored with each version. */
+/**
+ * `onAppended`: what was surely committed to the outbox. `patience`: what deadlines are stored with each version. `onStock`: what is free
+ * now of the stock that a commit had to do with.
+ */
 export function createOrderStore(
   database: Database,
   owner: () => OwnerIdentity,
   onAppended: (rows: readonly EventRow[]) => void,
   patience: Patience,
+  onStock: (stock: readonly StockNow[]) => void = () => undefined,
 ): OrderStore {
-  const commit = (statement: Statement, columns: readonly unknown[]) => {
+  const commit = async (statement: Statement, columns: readonly unknown[]) => {
     const { id, epoch } = owner();
-    return retryDeadlock(() => database.run<Answer>(statement, [id, epoch, ...columns]));
+    const [answer] = await retryDeadlock(() => database.run<Answer>(statement, [id, epoch, ...columns]));
+    if (answer!.stock) onStock(answer!.stock);
+    return answer!;
   };
   return {
     async insert(orders) {
-      const [answer] = await commit(sql.insertOrders, [
+      const stock = stockInput(orders);
+      const answer = await commit(stock === null ? sql.insertOrders : sql.insertOrdersWithStock, [
         ...newOrderColumns(orders, patience),
         ...takeColumns(orders),
+        ...(stock === null ? [] : [stock]),
       ]);
-      const done = committed(answer!, orders.length, "replay" as const, "stored" as const);
+      const done = committed(answer, orders.length, "replay" as const, "stored" as const);
       onAppended(appendedRows(orders, done.outcomes));
       return done;
     },
     async advance(writes) {
       const reports = writes.flatMap((write, i) => (write.report ? [reportRow(write.report, i)] : []));
-      const [answer] = await commit(sql.advanceOrders, [
+      const stock = stockInput(writes);
+      const answer = await commit(stock === null ? sql.advanceOrders : sql.advanceOrdersWithStock, [
         ...writeColumns(writes, patience),
         ...takeColumns(writes),
         ...attemptChangeColumns(writes),
         JSON.stringify(reports),
         JSON.stringify(writes.flatMap(({ order, decision }, i) => newDoc(order, decision, i))),
+        ...(stock === null ? [] : [stock]),
       ]);
-      const done = committed(answer!, writes.length, "lost" as const, "base" as const);
+      const done = committed(answer, writes.length, "lost" as const, "base" as const);
       onAppended(appendedRows(writes, done.outcomes));
       return done;
     },
@@ -231,35 +245,8 @@ const attemptColumns = (rows: readonly AttemptRow[]): Buffer[] => [
 const takeColumns = (rows: readonly AnyWrite[]): Buffer[] =>
   attemptColumns(rows.flatMap(({ decision }, i) => decision.takes.map((take) => ({ i, ...take }))));
 
-const attemptChangeColumns = (rows: readonly AnyWrite[]): Buffer[] =>
-  attemptColumns(
-    rows.flatMap(({ decision }, i) => decision.attemptChanges.map((changed) => ({ i, ...changed }))),
-  );
-
-/**
- * What changes of what was asked. Personal data that waits for a move is kept beside that which holds, and goes when the move is
- * over, however it ended.
- */
-function newDoc(order: Carried, decision: Decision, i: number): object[] {
-  const { doc, nextPersonal } = decision;
-  const texts = decision.complaintTexts ?? order.complaintTexts;
-  const became = decision.granted ?? decision.base;
-  const isOver = order.nextPersonal !== undefined && became !== null && became.saga.move === undefined;
-  const personal = decision.personal === undefined && isOver ? order.personal : decision.personal;
-  const isSaid = decision.complaintTexts !== undefined;
-  if (doc === undefined && personal === undefined && nextPersonal === undefined && !isSaid) return [];
-  const holds = personal === undefined ? order.personal : personal;
-  const isNew = nextPersonal !== undefined || personal !== undefined || isSaid;
-  const next = nextPersonal ?? (isSaid ? order.nextPersonal : undefined);
-  const contact = { ...holds, ...(next ? { next } : {}), ...(texts ? { complaints: texts } : {}) };
-  return [
-    {
-      i,
-      ...(doc === undefined ? {} : { doc: JSON.stringify(doc) }),
-      ...(isNew ? { contact: JSON.stringify(contact) } : {}),
-    },
-  ];
-}
+const attemptChangeColumns = (rows: readonly OrderWrite[]): Buffer[] =>
+  attemptColumns(rows.flatMap((row, i) => changesOf(row).map((changed) => ({ i, ...changed }))));
 
 const reportRow = ({ channelId, callbackId, orderId, ...report }: ReportRow, i: number) => ({
   i,

@@ -54,12 +54,20 @@ export function measure(
   for (const event of row.events) {
     fields = patched(fields, event.patch);
     const state = fields as unknown as OrderState;
-    const found = ofEvent(event, state, known);
-    for (const one of found) measured.push(one);
+    if (tells(event, state)) measured.push(...ofEvent(event, state, known));
     known = after(event, state, known);
   }
   return { measured, past: known };
 }
+
+/** Nearly all events are of orders that our own kitchens confirm: they tell nothing, and this is what they cost. */
+function tells({ type, data }: PackedEvent, { legs }: OrderState): boolean {
+  if (type === "order.updated") return true;
+  const to = type === "order.status_changed" ? (data?.to as string) : "";
+  return to === "booked" ? legs.some(isAsked) : telling.has(to);
+}
+
+const telling: ReadonlySet<string> = new Set(["rerouting", "failing", "ready", "delivered", "undelivered"]);
 
 function after(event: PackedEvent, { legs = [] }: OrderState, past: Past): Past {
   const to = event.type === "order.status_changed" ? event.data?.to : undefined;
@@ -67,7 +75,7 @@ function after(event: PackedEvent, { legs = [] }: OrderState, past: Past): Past 
   if (to === "reserved" || to === "rerouting") return { legs };
   if (to === "preparing") return { ...past, legs, preparingMs: Date.parse(event.at) };
   if (to === "dispatched") return { ...past, legs, dispatchedMs: Date.parse(event.at) };
-  return { ...past, legs };
+  return legs === past.legs ? past : { ...past, legs };
 }
 
 function ofEvent(event: PackedEvent, state: OrderState, past: Past): Measured[] {

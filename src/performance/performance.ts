@@ -1,4 +1,5 @@
-import type { Channel } from "../capacity/api.ts";
+import { hostname } from "node:os";
+import type { CapacityApi, Channel } from "../capacity/api.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Config } from "../platform/config.ts";
 import type { Database } from "../platform/database.ts";
@@ -9,6 +10,7 @@ import type { PerformanceApi } from "./api.ts";
 import { type CallCounts, createCallCounts } from "./calls.ts";
 import { type Quality, qualityOf } from "./quality.ts";
 import { type Report, reportAt, type Stored, sharesOf } from "./report.ts";
+import { signsOf } from "./signs.ts";
 import { readChanged, readOne } from "./store.ts";
 import type { HalfLives } from "./tally.ts";
 
@@ -25,6 +27,7 @@ export interface PerformanceDependencies {
   capacity: {
     rated(): readonly Channel[];
     rateBy(quality: (rated: Channel) => number): void;
+    noteSigns: CapacityApi["noteSigns"];
   };
   refreshMs?: number;
 }
@@ -39,6 +42,8 @@ export const halfLivesOf = (config: PerformanceSettings): HalfLives => ({
   lastingMs: config.PERFORMANCE_HALF_LIFE_HOURS * 3_600_000,
   recentMs: config.HEALTH_HALF_LIFE_MINUTES * 60_000,
 });
+
+const by = { actor: "performance", source: `${hostname()}:${process.pid}` };
 
 /**
  * What channels did, in the memory of every process: it saves the calls that this one made, reads what all of them measured, and
@@ -68,6 +73,23 @@ export function createPerformance(dependencies: PerformanceDependencies): Perfor
       const one = known.get(rated.id);
       return one ? assess(rated, one, nowMs).quality.score : rated.quality;
     });
+    await judge(nowMs);
+  }
+
+  /** Signs that begin or end are noted; where processes see it at once, the first does. */
+  async function judge(nowMs: number): Promise<void> {
+    for (const { id, healthSigns = [] } of capacity.rated()) {
+      const stored = known.get(id);
+      if (!stored) continue;
+      const report = reportAt(stored, halfLives, nowMs);
+      const now = signsOf(report, healthSigns);
+      if (
+        now.length === healthSigns.length &&
+        now.every(({ sign }, index) => healthSigns[index]!.sign === sign)
+      )
+        continue;
+      await capacity.noteSigns(id, (channel) => signsOf(report, channel.healthSigns ?? []), by);
+    }
   }
 
   return {

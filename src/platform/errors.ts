@@ -41,6 +41,7 @@ export const problems = {
   no_other_channel: { status: 409, retryable: true, title: "No other channel could take the order now" },
   capacity_below_reserved: { status: 409, retryable: false, title: "The capacity is below what is reserved" },
   policy_conflict: { status: 409, retryable: false, title: "It conflicts with another routing policy" },
+  stock_refused: { status: 409, retryable: false, title: "The stock can't be what was asked for" },
   slots_overlap: { status: 409, retryable: false, title: "The slots of a channel may not overlap" },
   webhook_limit_reached: { status: 409, retryable: false, title: "There are as many webhooks as may be" },
   version_conflict: { status: 412, retryable: true, title: "It was changed meanwhile; read it again" },

@@ -6,7 +6,9 @@ import { benchGateway } from "../../bench/gateway.ts";
 import { measureOrders, ordersStage } from "../../bench/orders.ts";
 import { measureOverload } from "../../bench/overload.ts";
 import { measurePartners } from "../../bench/partners.ts";
+import { benchQuotes } from "../../bench/quotes.ts";
 import { measureReads } from "../../bench/reads.ts";
+import { benchRoutes } from "../../bench/routes.ts";
 import { measureSoak } from "../../bench/soak.ts";
 import { benchStart } from "../../bench/start.ts";
 import { measureStored } from "../../bench/stored.ts";
@@ -135,6 +137,19 @@ test("bench gateway: what it adds is its latency less that of bare HTTP", async 
   const added = report.number("phases.1.p50Ms") - report.number("phases.0.p50Ms");
   assert.ok(Math.abs(report.number("p50Ms") - added) < 0.01);
   assert.ok(report.number("mostPerSecond") > 0);
+});
+
+test("bench quotes: every quote is answered, and what routing costs is told", async () => {
+  const report = readerOf(await benchQuotes(options));
+  assert.ok(report.isInOrder("phases.0."));
+  assert.ok(report.number("mostPerSecond") > 0);
+  assert.ok(report.number("routing.0.micros") > 0);
+});
+
+test("bench routes: routes of a made file, feasible by its text", async () => {
+  const report = readerOf(await benchRoutes(options));
+  assert.equal(report.list("files").length, 1);
+  assert.ok(report.number("sum.ours.vehicles") > 0);
 });
 
 test("bench start: it listens before the first order is confirmed", async () => {

@@ -89,7 +89,7 @@ test("a change that expects another version is refused", async () => {
   assert.strictEqual(await refusal(stale), "version_conflict");
 });
 
-test("a paused channel gets no new orders and tells of it; resumed, it does", async () => {
+test("a paused channel gets no new orders; resumed, it does", async () => {
   await using own = await (async () => {
     const made = await testWorld();
     return { ...made, [Symbol.asyncDispose]: () => made.stop() };
@@ -104,17 +104,6 @@ test("a paused channel gets no new orders and tells of it; resumed, it does", as
   await own.capacity.patchChannel(channel.id, { status: "active" }, null, by);
   const [taken] = await own.orchestration.submit([submission("resumed")], { waitMs: 2_000 });
   assert.partialDeepStrictEqual(taken, { kind: "order", order: { status: "confirmed" } });
-  const events = await own.database.run<{ type: string }>(
-    {
-      name: "types",
-      text: "select e ->> 'type' as type from outbox x, json_array_elements(x.events::json) e where subject = $1 order by x.id",
-    },
-    [channel.id],
-  );
-  assert.deepStrictEqual(
-    events.map((event) => event.type),
-    ["capacity.updated", "channel.health_changed", "channel.health_changed"],
-  );
 });
 
 test("rankings list who has room, best first, without asking the database", async () => {

@@ -142,7 +142,7 @@ export async function makeNetwork(
   return { isOurs: (channelId) => ours.has(channelId) };
 }
 
-const networkPatienceMs = 30_000;
+const networkPatienceMs = 120_000;
 
 /** Other processes than the one that made a channel hear of it within seconds; the last thing told of each is its capacity. */
 async function heardOfEverywhere(client: Client, nowMs: number): Promise<void> {

@@ -292,3 +292,25 @@ test("the check finds slots whose sums are wrong", async () => {
   assert.ok(lines.some((line) => line.startsWith(`           ${slotId}: `)));
   assert.match(lines.at(-1)!, /^WRONG: \d+ of \d+ rules broken, 50 orders/);
 });
+
+test("the check finds stock whose sums are wrong, and stock that is reserved for food that has left", async () => {
+  const { database } = at;
+  await database.run(
+    statement(
+      "",
+      `with x as (update attempts set stock = '[{"sku":"apple","quantity":2}]'
+         where order_id in (select id from orders where status = 'delivered') and held returning 1)
+       insert into stock (channel_id, sku, quantity, reserved) select id, 'apple', 9, 1 from channels`,
+    ),
+  );
+  const { findings } = await runCheck({ database, out: () => undefined });
+  const found = findings
+    .flatMap(({ violations }) => violations)
+    .map(({ what }) => what.replaceAll(/\d+/g, "N"))
+    .filter((what) => what.includes("apple"));
+  assert.ok(found.includes("apple: N reserved, N held"), JSON.stringify(found));
+  assert.ok(
+    found.includes('delivered, yet leg N attempt N has [{"sku":"apple","quantity":N}]'),
+    JSON.stringify(found),
+  );
+});

@@ -91,7 +91,7 @@ export function channelRow(version: number): EventRow {
     updatedAt: at,
   };
   const slots = [{ id: "slt_1", ...window, capacity: 100, reserved: 0 }];
-  const event: PackedEvent = { type: "capacity.updated", version, at, data: { slots } };
+  const event: PackedEvent = { type: "capacity.updated", version, at, data: { sequence: version, slots } };
   return { lane: 3, subject: channel.id, clientId: null, doc, events: [event] };
 }
 

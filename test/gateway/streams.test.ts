@@ -170,7 +170,9 @@ test("a stop ends the streams and lets requests under way finish; what comes the
   const stopping = own.stop();
   assert.equal((await reading).ended, true);
   release();
-  assert.equal((await placing).status, 201);
+  const placed = await placing;
+  assert.equal(placed.status, 201);
+  assert.equal(placed.headers.get("connection"), "close", "the next request must not be sent on it");
   await stopping;
   await own.stop();
 });

@@ -6,6 +6,7 @@ import type {
   ScheduleView,
   Slot,
   SlotView,
+  StockItem,
 } from "../../src/capacity/api.ts";
 import type { GatewayDependencies } from "../../src/gateway/app.ts";
 import type { Keys, Principal, Scope } from "../../src/gateway/keys.ts";
@@ -157,6 +158,7 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
               },
             ],
       ),
+    quotes: () => [],
     toldVersion: (id) => world.told.get(id),
   };
 }
@@ -164,7 +166,7 @@ function fakeOrchestration(world: FakeWorld): OrchestrationApi {
 function fakeCapacity(): CapacityApi {
   const channels = new Map<
     string,
-    { channel: Channel; secret: string; slots: SlotView[]; schedule?: ScheduleView }
+    { channel: Channel; secret: string; slots: SlotView[]; schedule?: ScheduleView; stock?: StockItem[] }
   >();
   const find = (id: string) => {
     const found = channels.get(id);
@@ -202,6 +204,7 @@ function fakeCapacity(): CapacityApi {
       return found.channel;
     },
     noteCircuit: async () => undefined,
+    noteSigns: async () => undefined,
     async putCapacity(id, slots: readonly Slot[]) {
       const found = find(id);
       if (slots.some(({ capacity }) => capacity === 0))
@@ -215,6 +218,15 @@ function fakeCapacity(): CapacityApi {
       return found.slots;
     },
     getCapacity: async (id) => find(id).slots,
+    getStock: async (id) => find(id).stock ?? [],
+    async putStock(id, changes) {
+      const items = changes.map((change) => {
+        const quantity = "adjust" in change ? Math.max(0, change.adjust) : change.quantity;
+        return { safety: 0, ...change, quantity, sellable: quantity, reserved: 0 };
+      });
+      find(id).stock = items;
+      return items;
+    },
     getSchedule: async (id) => find(id).schedule ?? null,
     async putSchedule(id, schedule) {
       const found = find(id);

@@ -4,6 +4,7 @@ import type { Channel, ChannelType } from "../../src/capacity/api.ts";
 import type { LedgerEntry } from "../../src/channels/api.ts";
 import type { BehaviourPatch } from "../../src/channels/simulator/behaviour.ts";
 import { runCheck } from "../../src/check/check.ts";
+import type { OrderDecision } from "../../src/orchestration/api.ts";
 import type { OrderView } from "../../src/orchestration/order.ts";
 import { aChannel, anOrder, type Call, clientOf } from "../gateway/client.ts";
 import { startPlatform, type TestPlatform } from "../support/platform.ts";
@@ -121,6 +122,17 @@ test("an operator gives an order to another channel: its old booking is gone, th
   assert.equal(body.status, "confirmed");
   assert.notEqual(body.channel!.id, order.channel!.id);
   assert.deepEqual(await bookingsOf(order), [`${keyOf(body)}@${body.channel!.id}`]);
+  const { body: told } = await client<{ decisions: OrderDecision[] }>(
+    "GET",
+    `/v1/orders/${order.id}/decision`,
+  );
+  assert.deepEqual(
+    told.decisions.map(({ attempt }) => [attempt!.attempt, attempt!.channelId, attempt!.booking]),
+    [
+      [2, body.channel!.id, "booked"],
+      [1, order.channel!.id, "cancelled"],
+    ],
+  );
 });
 
 test("operators' actions are for operators, and want a reason", async () => {

@@ -190,6 +190,51 @@ test("a process that starts goes on from what was measured", async () => {
   await again.stop();
 });
 
+const health = async ({ id }: Channel) =>
+  (await admin<PerformanceAnswer>("GET", `/v1/channels/${id}/performance`)).body.health;
+
+test("a partner of which many calls fail is degraded until they don't, and an operator's word stands above", async () => {
+  const partner = await addPartner("failing");
+  const calls = (count: number, failed: boolean) => {
+    for (let n = 0; n < count; n += 1)
+      platform.app.performance.noteCall({ channelId: partner.id, call: "book", ms: 5, failed });
+  };
+  calls(15, false);
+  calls(15, true);
+  await platform.app.performance.refresh();
+  const degraded = await health(partner);
+  assert.deepEqual([degraded.is, degraded.setByOperator], ["degraded", false]);
+  assert.match(degraded.reasons[0]!, /^50 % of its calls/);
+  const set = await admin<Channel>("PATCH", `/v1/channels/${partner.id}`, { health: "up" });
+  assert.deepEqual([set.body.health, set.body.healthSet], ["up", true]);
+  await platform.app.performance.refresh();
+  assert.deepEqual([(await health(partner)).is, (await health(partner)).setByOperator], ["up", true]);
+  await admin("PATCH", `/v1/channels/${partner.id}`, { health: "degraded" });
+  calls(200, false);
+  await platform.app.performance.refresh();
+  const mended = await health(partner);
+  assert.deepEqual([mended.is, mended.reasons, mended.setByOperator], ["up", [], false]);
+});
+
+test("a kitchen whose orders miss their windows is degraded, before they are delivered", async () => {
+  const late = await addChannel({
+    name: "late",
+    location: { lat: 10, lng: 10 },
+    preparationMinutes: 0,
+    costModel: { currency: "AED", baseMinor: 0, perKmMinor: 0, perUnitMinor: 0 },
+  });
+  const window = { start: iso(Date.now() - 1_000), end: iso(Date.now() + 4_000) };
+  const placed = await Promise.all(
+    Array.from({ length: 12 }, () =>
+      admin("POST", "/v1/orders", anOrder({ delivery: { location: late.location, window } })),
+    ),
+  );
+  assert.deepEqual(new Set(placed.map(({ status }) => status)), new Set([201]));
+  const now = await until(late.id, ({ health: { is } }) => is === "degraded");
+  assert.match(now.health.reasons[0]!, /100 % of its orders/);
+  assert.ok(now.punctuality.share === null, "none of them has come to its end");
+});
+
 test("a channel that does not exist, an id that is none and a key without the scope are refused", async () => {
   const none = await admin("GET", "/v1/channels/chn_00000000000000000000000000/performance");
   assert.deepEqual([none.status, none.body.code], [404, "channel_not_found"]);

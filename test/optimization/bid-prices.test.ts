@@ -6,6 +6,7 @@ import { compilePolicy, defaultPolicy } from "../../src/capacity/policy.ts";
 import { evaluate, type Wish } from "../../src/capacity/ranking.ts";
 import { shadowPrices } from "../../src/optimization/assign/shadow-prices.ts";
 import { expectDemand, slotPrices, warmStart } from "../../src/optimization/bid-prices.ts";
+import { explain } from "../../src/optimization/decision.ts";
 import { createRecentDemand, type SeenWish } from "../../src/optimization/demand.ts";
 import { route } from "../../src/optimization/route.ts";
 import { createSteerer } from "../../src/optimization/steer.ts";
@@ -29,7 +30,7 @@ const wish = (changes: Partial<Wish> = {}): Wish => ({
   maxCostMinor: null,
   excluded: [],
   policy: byTime,
-  facts: { items: [{ sku: "meal-1" }], priority: "standard", metadata: {} },
+  facts: { items: [{ sku: "meal-1", quantity: 1 }], priority: "standard", metadata: {} },
   ...changes,
 });
 
@@ -184,4 +185,21 @@ test("the last prices stay when a solve fails, and go when nothing is short any 
   network[0] = kitchen("a", 0, 1_000);
   await steerer.refresh();
   assert.equal(steerer.prices(), undefined);
+});
+
+test("a decision keeps what room cost, and says that it was why; where nothing is short it says nothing of it", () => {
+  const network = [kitchen("a", 0, 100), kitchen("b", 10, 100)];
+  const options = { method: "weighted" as const, nowMs, turn: { next: 0 } };
+  const decisionOf = (prices?: Map<string, number>) => {
+    const [answer] = route([wish()], network, prices ? { ...options, prices } : options);
+    return explain(answer!.kind === "route" ? answer!.route.decision : assert.fail(), () => undefined);
+  };
+  const plain = decisionOf();
+  assert.equal(plain.chosen?.channelId, "a");
+  assert.ok(plain.candidates.every((one) => !("price" in one)));
+  const priced = decisionOf(new Map([[network[0]!.slots[0]!.id, 2]]));
+  assert.equal(priced.chosen?.channelId, "b");
+  const dear = priced.candidates.find(({ channelId }) => channelId === "a")!;
+  assert.equal(dear.price, 2);
+  assert.match(dear.why, /needed more by orders that are expected/);
 });

@@ -29,7 +29,7 @@ const wish = (rules: PolicyRules, changes: Partial<Wish> = {}): Wish => ({
   maxCostMinor: null,
   excluded: [],
   policy: compilePolicy("test@1", rules),
-  facts: { items: [{ sku: "meal-1" }], priority: "standard", metadata: {} },
+  facts: { items: [{ sku: "meal-1", quantity: 1 }], priority: "standard", metadata: {} },
   ...changes,
 });
 
@@ -66,7 +66,10 @@ test("only and never leave who they say, and name the rule where they exclude", 
 
 test("a rule is about the orders that fit all of its conditions, and no others", () => {
   const facts = {
-    items: [{ sku: "meal-7" }, { sku: "ice-cream" }],
+    items: [
+      { sku: "meal-7", quantity: 1 },
+      { sku: "ice-cream", quantity: 1 },
+    ],
     priority: "express",
     metadata: { customerTier: "gold", tags: ["frozen", "gift"] },
   };

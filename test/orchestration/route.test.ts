@@ -22,7 +22,7 @@ const wish = (changes: Partial<Wish> = {}): Wish => ({
   maxCostMinor: null,
   excluded: [],
   policy: defaultPolicy,
-  facts: { items: [{ sku: "meal-1" }], priority: "standard", metadata: {} },
+  facts: { items: [{ sku: "meal-1", quantity: 1 }], priority: "standard", metadata: {} },
   ...changes,
 });
 

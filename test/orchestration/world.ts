@@ -171,6 +171,10 @@ select 'I1 open order without owner or deadline' as what, id from orders
 union all select 'I2 reserved is not the sum of what is held', a.slot_id from allotments a
   where reserved <> (select coalesce(sum(units), 0) from attempts t where t.slot_id = a.slot_id and held)
 union all select 'I2 oversold', slot_id from allotments where reserved > sellable + overcommitted
+union all select 'I2 reserved stock is not the sum of what is held', channel_id || ' ' || sku from stock s
+  where reserved <> (select coalesce(sum(l.quantity), 0) from attempts t cross join lateral stock_lines(t.stock) l
+    where t.channel_id = s.channel_id and t.held and l.sku = s.sku)
+union all select 'I2 oversold stock', channel_id || ' ' || sku from stock where reserved > greatest(quantity - safety, 0) + overcommitted
 union all select 'I3 ended order holds or is booked', o.id from orders o join attempts t on t.order_id = o.id
   where o.status in ('failed', 'cancelled') and (t.held or t.booking in ('booked', 'pending'))
 union all select 'I4 two firm bookings', order_id from attempts where booking = 'booked' group by order_id, leg having count(*) > 1

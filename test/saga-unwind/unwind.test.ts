@@ -95,9 +95,26 @@ before(async () => {
     "partner_network",
     "partner_network",
   ] as const) {
-    await world.channel({ type, name: `${type} ${Math.random()}` });
+    await stocked(await world.channel({ type, name: `${type} ${Math.random()}`, tracksStock: true }));
   }
 });
+
+/** Their stock is counted, so that every undo below gives that back as well: the invariants at the end say whether it does. */
+async function stocked({ id }: Channel): Promise<void> {
+  const items = ["meal-123", "other"].map((sku) => ({ sku, quantity: 10_000 }));
+  await world.capacity.putStock(id, items, { key: null, whenReserved: "refuse" }, by);
+}
+
+/** What is reserved of all stock is what the orders that are held have: those that did not end undone. */
+async function assertStock(): Promise<void> {
+  const query = (text: string) => world.database.run<{ units: number }>({ name: "", text });
+  const [reserved] = await query("select sum(reserved)::int as units from stock");
+  const [held] = await query(
+    "select coalesce(sum(units), 0)::int as units from attempts where held and stock is not null",
+  );
+  assert.strictEqual(reserved!.units, held!.units);
+  assert.ok(held!.units > 0, "nothing took of the stock");
+}
 after(() => world.stop());
 
 /** Sends a batch restricted to one channel type; the order at `position` goes wrong at its first call of `step`. */
@@ -236,8 +253,8 @@ describe("undo", () => {
   }
 
   test("three channels that refuse are all that are asked; then the order fails, undone", async () => {
-    await world.channel({ type: "external_partner", name: "third" });
-    await world.channel({ type: "external_partner", name: "fourth" });
+    for (const name of ["third", "fourth"])
+      await stocked(await world.channel({ type: "external_partner", name, tracksStock: true }));
     const original = partner.book;
     const asked = new Set<string>();
     partner.book = async (channel, requests) =>
@@ -328,4 +345,7 @@ async function waitFor(orchestration: TestWorld["orchestration"], ids: readonly 
   return assert.fail("the orders never settled");
 }
 
-test("after all of this every invariant holds", () => assertInvariants(world.database));
+test("after all of this every invariant holds", async () => {
+  await assertInvariants(world.database);
+  await assertStock();
+});

@@ -1,9 +1,10 @@
+import type { StockChange } from "../../src/capacity/api.ts";
 import type { CallbackKind } from "../../src/orchestration/api.ts";
 import { attemptKey } from "../../src/orchestration/carried.ts";
 import type { OrderView } from "../../src/orchestration/order.ts";
 import type { Process } from "./process.ts";
 import type { Random } from "./random.ts";
-import { busyMs, by, laterWindow, submissionOf } from "./scene.ts";
+import { busyMs, by, laterWindow, skus, submissionOf } from "./scene.ts";
 import type { Schedule } from "./schedule.ts";
 
 export interface CustomersWorld {
@@ -53,6 +54,30 @@ export class Customers {
     }
   }
 
+  /** A store's first stock; now and then somebody brings some, or counts what is there. */
+  async fill({ capacity }: Process["app"], id: string): Promise<void> {
+    const { random, schedule } = this.#world;
+    const items = skus.map((sku) => ({ sku, quantity: random.between(0, 6), safety: random.between(0, 1) }));
+    await capacity.putStock(id, items, { key: null, whenReserved: "refuse" }, by);
+    for (let time = random.between(0, 3); time > 0; time -= 1) {
+      const sku = random.pick(skus);
+      const change = random.pick([
+        { sku, adjust: random.between(1, 4) },
+        { sku, quantity: random.between(0, 4) },
+      ]);
+      schedule.in(random.between(0, busyMs), () => this.#restock(id, change, `${id}-${time}`));
+    }
+  }
+
+  #restock(id: string, change: StockChange, key: string): void {
+    const options = { key: "adjust" in change ? key : null, whenReserved: "keep" as const };
+    this.#ask(
+      `stock ${JSON.stringify(change)}`,
+      ({ app }) => app.capacity.putStock(id, [change], options, by),
+      () => undefined,
+    );
+  }
+
   /** Sends the order until it is answered; clients give up waiting after a while and ask again with the same key. */
   #order(key: string): void {
     this.#ask(
@@ -99,7 +124,7 @@ export class Customers {
   /** More or fewer meals, another place or a later window: in place, or by a move to another channel. */
   #change(id: string): void {
     const { random } = this.#world;
-    const items = [{ sku: "meal-1", quantity: random.between(1, 4), unitPriceMinor: 4_500 }];
+    const items = [{ sku: random.pick(skus), quantity: random.between(1, 4), unitPriceMinor: 4_500 }];
     const change = random.pick([
       { items },
       { location: { lat: 25.09, lng: 55.15 } },
@@ -137,7 +162,7 @@ export class Customers {
   /** Kitchens report like partners do; some only in part. */
   #cook({ id, legs }: OrderView): void {
     const [leg] = legs;
-    if (leg?.channel.type !== "internal_kitchen") return;
+    if (leg?.channel.type !== "internal_kitchen" && leg?.channel.type !== "dark_store") return;
     const key = attemptKey(id, leg.leg, leg.attempt);
     let afterMs = 0;
     for (const kind of ["preparing", "ready", "dispatched", "delivered"] as const) {

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
+import { type Mutant, plantedIn } from "../support/plant.ts";
 
 /** What the simulation made of a planted bug. */
 export interface Hunt {
@@ -11,22 +12,18 @@ export interface Hunt {
   output: string;
 }
 
-/** Plants mutant `number` in a process of its own and runs worlds from `seed` on until one breaks an invariant. */
+/** Plants a mutant in a process of its own and runs worlds from `seed` on until one breaks an invariant. */
 export const hunt = (
-  number: number,
+  mutant: Mutant,
   seeds: number,
   seed: number,
   env: NodeJS.ProcessEnv = {},
 ): Promise<Hunt> =>
   new Promise((resolve) => {
-    const [plant, main] = ["plant.ts", "main.ts"].map((file) => join(import.meta.dirname, file)) as [
-      string,
-      string,
-    ];
     execFile(
       process.execPath,
-      ["--import", plant, main, "--seeds", String(seeds), "--seed", String(seed)],
-      { env: { ...process.env, ...env, MUTANT: String(number) }, maxBuffer: 2 ** 28 },
+      [join(import.meta.dirname, "main.ts"), "--seeds", String(seeds), "--seed", String(seed)],
+      { env: { ...process.env, ...env, ...plantedIn(mutant) }, maxBuffer: 2 ** 28 },
       (error, stdout, stderr) => {
         const output = stdout + stderr;
         const broke = /^ {2}(\S.*)$/m.exec(output.slice(output.lastIndexOf("(replay")))?.[1] ?? "";

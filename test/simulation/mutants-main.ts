@@ -18,10 +18,11 @@ const { values } = parseArgs({
 const postgres = await startTestPostgres();
 let missed = 0;
 console.log(`${mutants.length} planted bugs, up to ${values.seeds} worlds each from seed ${values.seed}`);
-for (const [number, { name }] of mutants.entries()) {
+for (const [number, mutant] of mutants.entries()) {
+  const { name } = mutant;
   if (values.only !== undefined && Number(values.only) !== number) continue;
   const env = { TEST_POSTGRES_URL: postgres.url };
-  const { found, worlds, broke, output } = await hunt(number, Number(values.seeds), Number(values.seed), env);
+  const { found, worlds, broke, output } = await hunt(mutant, Number(values.seeds), Number(values.seed), env);
   if (found) console.log(`found after ${worlds} worlds: ${name}\n    ${broke}`);
   else {
     missed += 1;

@@ -1,11 +1,4 @@
-/** One planted bug: a place in the shipped source and what stands there instead. */
-export interface Mutant {
-  name: string;
-  file: string;
-  /** Occurs in the file exactly once. */
-  find: string;
-  replace: string;
-}
+import type { Mutant } from "../support/plant.ts";
 
 /** Bugs of the kind that an orchestrator dies of. No test was written for any of them: the invariants have to find them. */
 export const mutants: readonly Mutant[] = [
@@ -99,5 +92,23 @@ export const mutants: readonly Mutant[] = [
     file: "src/orchestration/intake.ts",
     find: "const stored = loaded.map((one) => one?.carried ?? error);",
     replace: "const stored: (Carried | UoopError)[] = rows.map((row) => asCarried(row, false));",
+  },
+  {
+    name: "stock stays reserved when its order is undone",
+    file: "src/orchestration/commit-sql.ts",
+    find: "from released_attempts r cross join lateral stock_lines(r.stock) l",
+    replace: "from released_attempts r cross join lateral stock_lines(null) l",
+  },
+  {
+    name: "stock is taken though there is not enough",
+    file: "src/capacity/slots-sql.ts",
+    find: "(running > free and quantity > 0)",
+    replace: "(false)",
+  },
+  {
+    name: "food that has left stays on the shelf of the books",
+    file: "src/orchestration/stock.ts",
+    find: '"dispatched", "delivered", "undelivered"',
+    replace: '"undelivered"',
   },
 ];

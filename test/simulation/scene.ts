@@ -28,11 +28,15 @@ export const channelOf = (type: Channel["type"]): NewChannel => ({
   preparationMinutes: 20,
   bookTimeoutMs: 500,
   maxConcurrentCalls: 4,
+  ...(type === "dark_store" ? { tracksStock: true } : {}),
   ...(type === "external_partner" ? { endpoint: "http://partner.example" } : {}),
   ...(type === "partner_network"
     ? { partners: [{ id: "member", name: "Member", endpoint: "http://member.example" }] }
     : {}),
 });
+
+/** What is ordered; the dark store has few of each. */
+export const skus = ["meal-1", "meal-2"] as const;
 
 export const submissionOf = (key: string, seed: number): Submission => ({
   clientId: "cli_simulation",

@@ -196,10 +196,17 @@ class World {
       "external_partner",
       "partner_network",
       "external_partner",
+      "dark_store",
     ] as const) {
-      const { channel } = await this.#await("a channel", app.capacity.createChannel(channelOf(type), by));
+      // Some partners' stock is counted, too: then what they refuse gives it back.
+      const counted = this.#random.chance(0.2) ? { tracksStock: true } : {};
+      const { channel } = await this.#await(
+        "a channel",
+        app.capacity.createChannel({ ...channelOf(type), ...counted }, by),
+      );
       const capacity = tight ? this.#random.between(1, 8) : 100;
       await this.#await("its slots", app.capacity.putCapacity(channel.id, [{ ...window, capacity }], by));
+      if (channel.tracksStock) await this.#await("its stock", this.#customers.fill(app, channel.id));
     }
   }
 
@@ -268,7 +275,13 @@ class World {
   }
 }
 
-const writesOrders = new Set(["orders_insert", "orders_advance", "owners_move_orders"]);
+const writesOrders = new Set([
+  "orders_insert",
+  "orders_insert_with_stock",
+  "orders_advance",
+  "orders_advance_with_stock",
+  "owners_move_orders",
+]);
 
 const atAllTimes = statement(
   "simulation_at_all_times",
@@ -277,6 +290,10 @@ const atAllTimes = statement(
    union all select 'I2: reserved is not the sum of what is held', a.slot_id from allotments a
      where reserved <> (select coalesce(sum(units), 0) from attempts t where t.slot_id = a.slot_id and held)
    union all select 'I2: oversold', slot_id from allotments where reserved > sellable + overcommitted
+   union all select 'I2: reserved stock is not the sum of what is held', sku from stock s
+     where reserved <> (select coalesce(sum(l.quantity), 0) from attempts t cross join lateral stock_lines(t.stock) l
+       where t.channel_id = s.channel_id and t.held and l.sku = s.sku)
+   union all select 'I2: oversold stock', sku from stock where reserved > greatest(quantity - safety, 0) + overcommitted
    union all select 'I3: an ended order holds units or a booking', o.id from orders o join attempts t on t.order_id = o.id
      where o.status in ('failed', 'cancelled') and (t.held or t.booking in ('booked', 'pending'))
    union all select 'I4: two bookings', order_id from attempts where booking = 'booked' group by order_id, leg having count(*) > 1`,

@@ -20,7 +20,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   "read-model": ["bus", "relay/snapshot.ts"],
   capacity: ["relay/append.ts"],
   performance: ["bus", "relay/snapshot.ts"],
-  optimization: ["capacity/ranking.ts", "capacity/policy.ts", "capacity/api.ts"],
+  optimization: ["capacity"],
   channels: ["capacity/api.ts"],
   orchestration: ["capacity", "optimization", "channels", "relay/append.ts", "relay/snapshot.ts"],
   reconciliation: [],

@@ -51,7 +51,9 @@ export function createChains(exchange: Exchange): { improveFrom(channel: number)
       const channel = channelOf(to);
       if (h > 1 && passed(channel, h - 1, before)) continue;
       const home = channel === start;
-      const ends = cost < best.cost - worthIt && exchange.fits(channel, to % shapes, home ? startShape : -1);
+      const ends =
+        cost < best.cost - worthIt &&
+        exchange.edgesOf(channel).fits[(to % shapes) * (shapes + 1) + (home ? startShape : shapes)] === 1;
       if (home && !ends) continue;
       if (layer.cost[to] === Number.POSITIVE_INFINITY && !home) next.push(to);
       layer.cost[to] = cost;
@@ -68,11 +70,12 @@ export function createChains(exchange: Exchange): { improveFrom(channel: number)
     const left: number[] = [];
     for (const node of reached) {
       const channel = channelOf(node);
-      const { first } = exchange.edgesOf(channel);
+      const { first, fits } = exchange.edgesOf(channel);
+      const row = (node % shapes) * (shapes + 1);
       for (let shape = 0; shape < shapes; shape += 1) {
         const from = channel * shapes + shape;
         if (first[shape] === first[shape + 1] || cost[node]! >= leaving[from]!) continue;
-        if (!exchange.fits(channel, node % shapes, shape)) continue;
+        if (fits[row + shape] === 0) continue;
         if (leaving[from] === Number.POSITIVE_INFINITY) left.push(from);
         leaving[from] = cost[node]!;
         leavingAfter[from] = node;

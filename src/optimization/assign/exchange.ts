@@ -13,8 +13,6 @@ export interface Exchange {
   readonly nodes: number;
   /** Of node n (orders of that shape in that channel) the edges `edgesOf(channel)`: from `first[shape]` to `first[shape + 1] - 1`. */
   edgesOf(channel: number): Edges;
-  /** Whether `shape` finds room in the channel once `leaving` (-1: nobody) has left. */
-  fits(channel: number, shape: number, leaving: number): boolean;
   /** Orders of this channel that have another option near. */
   members(channel: number): readonly number[];
   /** Moves an order to this option, room or not. */
@@ -27,6 +25,8 @@ export interface Edges {
   cost: number[];
   order: number[];
   option: number[];
+  /** By shape that comes, then shape that leaves, 1 where there is room for the exchange; the last column is for when nobody leaves. */
+  fits: Uint8Array;
 }
 
 /** More nodes than this would make chains slower than they are worth. */
@@ -49,24 +49,32 @@ export function createExchange(options: Options, plan: Plan, near: Near): Exchan
   const listEdges = edgeLister(options, plan, near, shape.of, shapes);
   const edges = lists.map(() => ({
     first: new Int32Array(shapes + 1),
+    fits: new Uint8Array(shapes * (shapes + 1)),
     ...{ to: [], cost: [], order: [], option: [] },
   }));
+  const fits = (k: number, coming: number, leaving: number): boolean => {
+    for (let r = 0; r < resources; r += 1) {
+      const freed = leaving === shapes ? 0 : shape.units[leaving * resources + r]!;
+      if (shape.units[coming * resources + r]! > room[k * resources + r]! + freed) return false;
+    }
+    return true;
+  };
   const stale = new Uint8Array(channels + 1).fill(1);
   return {
     plan,
     shapes,
     nodes: (channels + 1) * shapes,
     edgesOf(k) {
-      if (stale[k] === 1) listEdges(lists[k]!, edges[k]!);
+      const its = edges[k]!;
+      if (stale[k] === 0) return its;
       stale[k] = 0;
-      return edges[k]!;
-    },
-    fits(k, coming, leaving) {
-      for (let r = 0; r < resources; r += 1) {
-        const freed = leaving < 0 ? 0 : shape.units[leaving * resources + r]!;
-        if (shape.units[coming * resources + r]! > room[k * resources + r]! + freed) return false;
+      listEdges(lists[k]!, its);
+      for (let coming = 0; coming < shapes; coming += 1) {
+        for (let leaving = 0; leaving <= shapes; leaving += 1) {
+          its.fits[coming * (shapes + 1) + leaving] = fits(k, coming, leaving) ? 1 : 0;
+        }
       }
-      return true;
+      return its;
     },
     members: (k) => lists[k]!,
     move(order, option) {

@@ -9,6 +9,15 @@ import { emptyPlan, hasRoom, type Plan, take } from "./plan.ts";
  * `cost`: by option; what is compared.
  */
 export function byRegret(options: Options, cost: Float64Array): Plan {
+  const { plan, queue } = atCosts(options, cost);
+  for (const order of queue) takeCheapest(options, plan, order, options.cost); // who found no room that is worth its price
+  return plan;
+}
+
+/** The same, but room that nobody finds worth its price is left for orders to come. */
+export const byRegretAtPrices = (options: Options, cost: Float64Array): Plan => atCosts(options, cost).plan;
+
+function atCosts(options: Options, cost: Float64Array): { plan: Plan; queue: Int32Array } {
   const { start } = options;
   const { orders } = options.problem;
   const regret = new Float64Array(orders);
@@ -29,8 +38,7 @@ export function byRegret(options: Options, cost: Float64Array): Plan {
   );
   const plan = emptyPlan(options);
   for (const order of queue) takeCheapest(options, plan, order, cost);
-  for (const order of queue) takeCheapest(options, plan, order, options.cost); // who found no room that is worth its price
-  return plan;
+  return { plan, queue };
 }
 
 /** The cheapest option with room; an order that is served stays where it is. */

@@ -92,3 +92,34 @@ function countBelow(values: Float64Array, limit: number): number {
   for (let i = 0; i < values.length; i += 1) if (values[i]! < limit) count += 1;
   return count;
 }
+
+/** Only those options whose charged cost is at most `within` above their order's cheapest. (What falls away may matter at other prices.) */
+export function narrow(options: Options, charged: Float64Array, within: number): Options {
+  const { start } = options;
+  const kept = new Int32Array(charged.length);
+  const narrowed = new Int32Array(start.length);
+  let count = 0;
+  for (let order = 0; order + 1 < start.length; order += 1) {
+    let least = Number.POSITIVE_INFINITY;
+    for (let o = start[order]!; o < start[order + 1]!; o += 1) if (charged[o]! < least) least = charged[o]!;
+    for (let o = start[order]!; o < start[order + 1]!; o += 1) {
+      if (charged[o]! - least > within) continue;
+      kept[count] = o;
+      count += 1;
+    }
+    narrowed[order + 1] = count;
+  }
+  const { resources } = options.problem;
+  const use = new Int32Array(count * resources);
+  for (let n = 0; n < count; n += 1) {
+    for (let r = 0; r < resources; r += 1) use[n * resources + r] = options.use[kept[n]! * resources + r]!;
+  }
+  const list = kept.subarray(0, count);
+  return {
+    ...options,
+    start: narrowed,
+    channel: list.map((o) => options.channel[o]!),
+    cost: Float64Array.from(list, (o) => options.cost[o]!),
+    use,
+  };
+}

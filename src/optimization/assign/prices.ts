@@ -1,7 +1,7 @@
 import { solveDamped } from "./cholesky.ts";
-import { dualBound } from "./dual.ts";
-import type { Options } from "./options.ts";
-import { createSmoothDual, type Smooth } from "./smooth-dual.ts";
+import { chargedCosts, dualBound } from "./dual.ts";
+import { narrow, type Options } from "./options.ts";
+import { createSmoothDual, type Smooth, type SmoothDual } from "./smooth-dual.ts";
 
 /** Shadow prices of capacity and what they prove. */
 export interface Priced {
@@ -11,15 +11,20 @@ export interface Priced {
   bound: number;
 }
 
-const coolBy = 0.3;
+/** Temperatures, as shares of the costs' spread. */
 const hottest = 0.5;
 const coldest = 0.002;
+const coolBy = 0.3;
 /** A warm start is near already, and would be forgotten when it is hot. */
 const hottestWarm = 0.03;
 const maxSteps = 40;
-/** Orders that are looked at while it is hot: prices are rough then anyway. */
-const sample = 1_700;
-const sampleAbove = 0.1;
+/** Orders that are looked at while it is hotter than `coldFrom`: prices are rough then anyway. */
+const sampleHottest = 1_000;
+const sampleHot = 2_500;
+const coldFrom = 0.1;
+const narrowFrom = 0.03;
+/** Below `narrowFrom`, only options within this many temperatures of the cheapest are looked at; the bound is made of all. */
+const nearTemperatures = 30;
 /** Rows of capacity; above, Newton's steps take seconds, and prices stay at what they were. */
 const maxLimits = 1_000;
 
@@ -42,10 +47,14 @@ export function findPrices(options: Options, from: Float64Array | undefined, tim
   const climber = createClimber(options, start);
   let heat = from === undefined ? hottest : hottestWarm;
   for (;;) {
-    const step = heat > sampleAbove ? Math.max(1, Math.floor(options.problem.orders / sample)) : 1;
-    climber.climb(heat * scale, step, timeLeft);
+    const cold = heat < coldFrom;
+    const sample = cold ? options.problem.orders : heat === hottest ? sampleHottest : sampleHot;
+    const within = nearTemperatures * heat * scale;
+    const view =
+      heat < narrowFrom ? narrow(options, chargedCosts(options, climber.prices()), within) : options;
+    climber.climb(view, heat * scale, Math.max(1, Math.floor(options.problem.orders / sample)), timeLeft);
     const last = heat <= coldest || timeLeft() <= 0;
-    if (step === 1 || last) keepBest(climber.prices());
+    if (cold || last) keepBest(climber.prices());
     if (last || best.bound > options.mostServed) return best;
     heat = Math.max(coldest, heat * coolBy);
   }
@@ -63,12 +72,11 @@ function createClimber(options: Options, start: Float64Array) {
   let there = smooth();
   let prices = start.slice();
   let tried = new Float64Array(limits);
-  const smoothDual = createSmoothDual(options);
   const direction = new Float64Array(limits);
   let damping = 1e-3;
 
   /** One step; answers how much it was expected to gain, and 0 when it did not gain. */
-  const advance = (temperature: number, step: number): number => {
+  const advance = (smoothDual: SmoothDual, temperature: number, step: number): number => {
     const free: number[] = [];
     for (let i = 0; i < limits; i += 1) if (prices[i]! > 0 || here.gradient[i]! > 0) free.push(i);
     solveDamped(here.hessian, here.gradient, free, damping, direction);
@@ -91,11 +99,12 @@ function createClimber(options: Options, start: Float64Array) {
 
   return {
     prices: () => prices,
-    climb(temperature: number, step: number, timeLeft: () => number) {
+    climb(view: Options, temperature: number, step: number, timeLeft: () => number) {
+      const smoothDual = createSmoothDual(view);
       smoothDual(prices, temperature, step, here);
-      const enough = temperature * problem.channels * 0.2;
+      const enough = temperature * problem.channels;
       for (let n = 0; n < maxSteps && timeLeft() > 0; n += 1) {
-        const gained = advance(temperature, step);
+        const gained = advance(smoothDual, temperature, step);
         if (gained > 0 && gained < enough) return;
       }
     },

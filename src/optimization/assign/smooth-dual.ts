@@ -23,68 +23,81 @@ export function createSmoothDual(options: Options): SmoothDual {
   const { problem, limits, capacity, start, channel, cost, use } = options;
   const { orders, resources } = problem;
   const chance = new Float64Array(problem.channels + 1);
-  const at = new Int32Array(limits);
+  const row = new Int32Array(limits);
   const share = new Float64Array(limits);
 
-  /** Writes how probable each of the order's options is, and answers its smoothed minimum. */
-  const choose = (from: number, to: number, prices: Float64Array, temperature: number): number => {
+  /**
+   * Adds one order's part; answers its smoothed minimum. All of it is one function, and the loop over orders another: V8 then compiles
+   * this one well, and doesn't mix it into the loop, which made it three to five times slower.
+   */
+  const add = (
+    order: number,
+    prices: Float64Array,
+    temperature: number,
+    weight: number,
+    into: Smooth,
+  ): number => {
+    const { gradient, hessian } = into;
+    const from = start[order]!;
+    const many = start[order + 1]! - from;
     let least = Number.POSITIVE_INFINITY;
-    for (let o = from; o < to; o += 1) {
+    for (let k = 0; k < many; k += 1) {
+      const o = from + k;
       const base = channel[o]! * resources;
       let sum = cost[o]!;
       for (let r = 0; r < resources; r += 1) sum += prices[base + r]! * use[o * resources + r]!;
-      chance[o - from] = sum;
+      chance[k] = sum;
       if (sum < least) least = sum;
     }
     let total = 0;
-    for (let k = 0; k < to - from; k += 1) {
+    for (let k = 0; k < many; k += 1) {
       const above = (chance[k]! - least) / temperature;
-      const weight = above < cutoff ? Math.exp(-above) : 0;
-      chance[k] = weight;
-      total += weight;
+      const likely = above < cutoff ? Math.exp(-above) : 0;
+      chance[k] = likely;
+      total += likely;
     }
-    for (let k = 0; k < to - from; k += 1) chance[k] = chance[k]! / total;
+    const scale = weight / temperature;
+    let count = 0;
+    for (let k = 0; k < many; k += 1) {
+      const likely = chance[k]! / total;
+      if (likely < negligible) continue;
+      const base = channel[from + k]! * resources;
+      for (let r = 0; r < resources; r += 1) {
+        const units = use[(from + k) * resources + r]!;
+        if (units === 0) continue;
+        const i = base + r;
+        const expected = likely * units;
+        gradient[i] = gradient[i]! + weight * expected;
+        // The uses of one option go together, those of two exclude each other.
+        for (let s = 0; s <= r; s += 1) {
+          const at = i * limits + base + s;
+          hessian[at] = hessian[at]! + scale * expected * use[(from + k) * resources + s]!;
+        }
+        row[count] = i;
+        share[count] = expected;
+        count += 1;
+      }
+    }
+    for (let a = 0; a < count; a += 1) {
+      const line = row[a]! * limits;
+      const factor = scale * share[a]!;
+      for (let b = 0; b <= a; b += 1) hessian[line + row[b]!] = hessian[line + row[b]!]! - factor * share[b]!;
+    }
     return least - temperature * Math.log(total);
   };
 
   return (prices, temperature, step, into) => {
-    const { gradient, hessian } = into;
-    hessian.fill(0);
-    into.value = 0;
+    const { gradient } = into;
+    into.hessian.fill(0);
+    let value = 0;
     for (let i = 0; i < limits; i += 1) {
       gradient[i] = -capacity[i]!;
-      into.value -= prices[i]! * capacity[i]!;
+      value -= prices[i]! * capacity[i]!;
     }
     const weight = orders / Math.ceil(orders / step);
-    const scale = weight / temperature;
     for (let order = 0; order < orders; order += step) {
-      const from = start[order]!;
-      const to = start[order + 1]!;
-      into.value += weight * choose(from, to, prices, temperature);
-      let count = 0;
-      for (let o = from; o < to; o += 1) {
-        const likely = chance[o - from]!;
-        if (likely < negligible) continue;
-        const base = channel[o]! * resources;
-        for (let r = 0; r < resources; r += 1) {
-          const units = use[o * resources + r]!;
-          if (units === 0) continue;
-          const expected = likely * units;
-          gradient[base + r] = gradient[base + r]! + weight * expected;
-          const row = (base + r) * limits + base;
-          for (let s = 0; s <= r; s += 1) {
-            hessian[row + s] = hessian[row + s]! + scale * expected * use[o * resources + s]!;
-          }
-          at[count] = base + r;
-          share[count] = expected;
-          count += 1;
-        }
-      }
-      for (let a = 0; a < count; a += 1) {
-        const row = at[a]! * limits;
-        const factor = scale * share[a]!;
-        for (let b = 0; b <= a; b += 1) hessian[row + at[b]!] = hessian[row + at[b]!]! - factor * share[b]!;
-      }
+      value += weight * add(order, prices, temperature, weight, into);
     }
+    into.value = value;
   };
 }

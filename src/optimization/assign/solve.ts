@@ -26,6 +26,8 @@ export type PricedSolution = AssignmentSolution & { prices: Float64Array };
 /** Share of the costs' spread within which options are near, for chains. */
 const nearShare = 0.2;
 const smallest = 1e-9;
+/** Of the time, what is kept from prices for the plan. */
+const planShare = 0.4;
 
 /**
  * Sends each order to a channel, or leaves it unserved, at the least total cost that is found by the deadline. Each method says what it proved:
@@ -44,7 +46,8 @@ export function solveAssignment(problem: AssignmentProblem, settings: SolveSetti
   if (each.plan !== null) return answer(options, each.plan, { ...each, method: "best_each" });
   if (timeLeft() <= 0) return greedy(options, each);
 
-  const priced = findPrices(options, settings.prices, timeLeft);
+  const forPlan = planShare * settings.deadlineMs;
+  const priced = findPrices(options, settings.prices, () => timeLeft() - forPlan);
   const first = byRegret(options, chargedCosts(options, priced.prices));
   const goal = roundUp(options, priced.bound);
   const near = nearShare * typicalSpread(options);
