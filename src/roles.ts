@@ -7,6 +7,7 @@ const serviceNames = [
   "channels",
   "capacity",
   "policies",
+  "steerer",
   "performance",
   "relay",
   "webhooks",
@@ -35,7 +36,7 @@ export const roleTable: Readonly<Record<Role, RoleRow>> = {
     services: ["channels", "sealer", "orchestration", "reconciler"],
     needs: ["capacity", "optimization"],
   },
-  optimization: { does: "chooses channels", services: ["policies"], needs: [] },
+  optimization: { does: "chooses channels", services: ["policies", "steerer"], needs: [] },
   capacity: {
     does: "keeps channels, slots and who has room",
     services: ["capacity", "performance"],
