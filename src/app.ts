@@ -8,6 +8,8 @@ import { createGateway, openApiDocument } from "./gateway/server.ts";
 import type { PoliciesApi } from "./optimization/api.ts";
 import { createCouriers } from "./optimization/couriers.ts";
 import { createPolicies } from "./optimization/policies.ts";
+import { pooledPrices } from "./optimization/pooled-prices.ts";
+import { createSteerer, type Steerer } from "./optimization/steer.ts";
 import type { OrchestrationApi } from "./orchestration/api.ts";
 import { createOrchestration } from "./orchestration/orchestration.ts";
 import { createSealer } from "./orchestration/sealer.ts";
@@ -89,8 +91,9 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const couriers = createCouriers({ log });
   const performance = createPerformance({ ...common, capacity });
   const channels = overrides.channels ?? channelsOver(capacity, performance, common);
+  const steerer = steererOver({ capacity, random }, common);
   const orchestration = createOrchestration({
-    ...{ ...common, capacity, policies, channels, random, exclusive },
+    ...{ ...common, capacity, policies, channels, random, exclusive, steerer },
     onAppended: (rows) => relay.poke(rows),
   });
   const reconciliation = createReconciliationStore(database);
@@ -105,7 +108,16 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
 
   const partitions = createPartitionKeeper({ database, clock, log });
   const all: Record<ServiceName, Service> = {
-    ...{ database: databaseService(database), partitions, channels, capacity, policies, performance, relay },
+    ...{
+      database: databaseService(database),
+      partitions,
+      channels,
+      capacity,
+      policies,
+      steerer,
+      performance,
+      relay,
+    },
     ...{ webhooks: deliverer, sealer: createSealer({ database, clock, log }), feed, orchestration },
     projector: createProjector({ ...common, bus }),
     analyst: createAnalyst({ ...common, bus, halfLives: halfLivesOf(config) }),
@@ -150,6 +162,17 @@ const channelsOver = (
       capacity.noteCircuit(id, partner, detail, { actor: "breaker", source: `${hostname()}:${process.pid}` }),
     onCall: performance.noteCall,
     known: knownTo(capacity),
+  });
+
+const steererOver = (
+  { capacity, random }: { capacity: Capacity; random: () => number },
+  { clock, log, config }: { clock: Clock; log: Log; config: Config },
+): Steerer =>
+  createSteerer({
+    ...{ clock, random, everyMs: config.BID_PRICES_EVERY_MS },
+    network: () => capacity.network(),
+    onError: (error) => log.warn({ error }, "no new bid prices; the last ones stay"),
+    ...pooledPrices(),
   });
 
 const reconcilerOver = (

@@ -8,6 +8,7 @@ const serviceNames = [
   "capacity",
   "policies",
   "couriers",
+  "steerer",
   "performance",
   "relay",
   "webhooks",
@@ -38,7 +39,7 @@ export const roleTable: Readonly<Record<Role, RoleRow>> = {
   },
   optimization: {
     does: "chooses channels, plans courier routes",
-    services: ["policies", "couriers"],
+    services: ["policies", "couriers", "steerer"],
     needs: [],
   },
   capacity: {

@@ -109,7 +109,11 @@ function drawPlaces(draw: () => number, between: (least: number, most: number) =
   const normal = () => Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw());
   return () => {
     let left = draw() * total;
-    const centre = centres.find(({ weight }) => (left -= weight) <= 0) ?? centres[0]!;
+    const found = centres.find(({ weight }) => {
+      left -= weight;
+      return left <= 0;
+    });
+    const centre = found ?? centres[0]!;
     return { x: centre.x + normal() * centre.spread, y: centre.y + normal() * centre.spread };
   };
 }

@@ -39,6 +39,10 @@ export interface Candidate {
   used: number;
   /** What the policy's rules add to its penalty. */
   adjustment: number;
+  /** What its units cost others who will need them: bid price · units, part of its penalty. 0 where nothing is short. */
+  price: number;
+  /** By the policy's weights; the score says the same the other way round. */
+  penalty: number;
   score: number;
 }
 
@@ -90,12 +94,16 @@ export interface Evaluation {
 const maxNamedExclusions = 3;
 const nothingTaken: ReadonlyMap<string, number> = new Map();
 
+/** Penalty per unit by slot id. */
+export type SlotPrices = ReadonlyMap<string, number>;
+
 /** Evaluates every channel of the network for one wish. `taken` is what the same batch already took of a slot. */
 export function evaluate(
   wish: Wish,
   network: readonly ChannelRoom[],
   nowMs: number,
   taken: ReadonlyMap<string, number> = nothingTaken,
+  prices?: SlotPrices,
 ): Evaluation {
   const candidates: Candidate[] = [];
   const excluded = new Map<Exclusion, number>();
@@ -112,7 +120,7 @@ export function evaluate(
     const found =
       typeof screened === "string"
         ? screened
-        : unlessDown(channel, findSlot(wish, room, distanceMeters, nowMs, taken, screened));
+        : unlessDown(channel, findSlot(wish, room, distanceMeters, nowMs, taken, screened, prices));
     if (typeof found !== "string") candidates.push(found);
     else {
       excluded.set(found, (excluded.get(found) ?? 0) + 1);
@@ -195,6 +203,7 @@ function findSlot(
   nowMs: number,
   taken: ReadonlyMap<string, number>,
   adjustment: number,
+  prices: SlotPrices | undefined,
 ): Candidate | Exclusion {
   const { channel, slots } = room;
   const { weights, limits } = wish.policy;
@@ -221,12 +230,14 @@ function findSlot(
     if (maxEtaMinutes !== undefined && etaMinutes > maxEtaMinutes) return why === "full" ? "full" : "eta";
     const costMinor = costOf(channel, distanceMeters, wish.units);
     const used = slot.sellable === 0 ? 1 : (slot.sellable - remaining + wish.units) / slot.sellable;
+    const price = prices === undefined ? 0 : (prices.get(slot.id) ?? 0) * wish.units;
     const penalty =
       (weights.cost * costMinor) / 1_000 +
       (weights.time * etaMinutes) / 60 +
       weights.quality * (1 - channel.quality) +
       weights.capacity * used +
-      adjustment;
+      adjustment +
+      price;
     return {
       channel,
       slot,
@@ -238,6 +249,8 @@ function findSlot(
       remaining,
       used,
       adjustment,
+      price,
+      penalty,
       score: scoreOf(penalty),
     };
   }

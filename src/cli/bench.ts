@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { BenchOptions, BenchReport } from "../../bench/bench.ts";
+import type { DayOptions } from "../../bench/day.ts";
 import type { GapBenchOptions } from "../../bench/gap.ts";
 import type { RoutesBenchOptions } from "../../bench/routes.ts";
 import type { RoutingOptions } from "../../bench/routing.ts";
@@ -56,6 +57,24 @@ export function addBenchCommands(program: Command, { does, whole, positive }: Wi
   addLoadBenches(add, positive);
   addSolverBenches(add);
   addTroubleBenches(add, positive);
+  addDayBench(bench, { does, whole });
+}
+
+/** No platform is started and nothing is timed, so it has options of its own. */
+function addDayBench(bench: Command, { does, whole }: Pick<Wiring, "does" | "whole">): void {
+  bench
+    .command("day <folders...>")
+    .description("published days of meal orders under round robin, nearest, greedy and ours")
+    .option("--json", "print one JSON object and nothing else")
+    .option("--quick", "a hundred orders of one day, to see that it runs")
+    .option("--record", "add the result to bench/RESULTS.md")
+    .option("--seed <number>", "of the kitchens' places and of what routing samples", whole(0, 2 ** 32 - 1))
+    .action(
+      does(async (folders: string[], options: CommonOptions) => {
+        const { benchDay } = await import("../../bench/day.ts");
+        return runBench<DayOptions>("day", { ...options, folders }, benchDay, 0);
+      }),
+    );
 }
 
 type Add = <Extra extends object>(

@@ -30,6 +30,7 @@ async function solveChannels(
 ): Promise<number> {
   const { solveAssignment } = await import("../optimization/assign/solve.ts");
   const problem = await readInstance(file);
+  if (deadlineMs > 0) (await import("../optimization/assign/warm-up.ts")).warmUp();
   const startedAt = performance.now();
   const solution = solveAssignment(problem, { deadlineMs, now: () => performance.now() });
   const ms = Math.round(performance.now() - startedAt);

@@ -340,6 +340,11 @@ const decisionShape = Type.Object({
       usedPercent: Type.Integer({ description: "of its slot, with this order in it" }),
       qualityPercent: Type.Integer(),
       adjustment: Type.Number({ description: "what the policy's rules added to its penalty" }),
+      price: Type.Optional(
+        Type.Number({
+          description: "added to its penalty since its room will be short; absent where it won't",
+        }),
+      ),
       why: Type.String({ description: "in words: chosen, or why not" }),
     }),
     { description: "best first; the best few" },

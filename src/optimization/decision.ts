@@ -41,6 +41,8 @@ export type CandidateRecord = readonly [
   quality: number,
   /** What rules added to its penalty, in hundredths. */
   adjustment: number,
+  /** What its units cost others who will need them (bid price · units), in hundredths; absent where nothing is short. */
+  price?: number,
 ];
 
 /** Candidates that a decision keeps. */
@@ -75,6 +77,7 @@ const recordCandidate = (candidate: Candidate): CandidateRecord => [
   Math.round(candidate.used * 100),
   Math.round(candidate.channel.quality * 100),
   Math.round(candidate.adjustment * 100),
+  ...(candidate.price === 0 ? ([] as const) : ([Math.round(candidate.price * 100)] as const)),
 ];
 
 /** A decision in words. */
@@ -100,6 +103,8 @@ interface CandidateView {
   usedPercent: number;
   qualityPercent: number;
   adjustment: number;
+  /** Absent where nothing is short. */
+  price?: number;
   why: string;
 }
 
@@ -141,7 +146,7 @@ export function explain(
   const nameOf = (id: string) => channel(id)?.name ?? id;
   const winner = chosen === null ? undefined : candidates[chosen];
   const views = candidates.map((one): CandidateView => {
-    const [channelId, score, costMinor, etaMinutes, usedPercent, qualityPercent, adjustment] = one;
+    const [channelId, score, costMinor, etaMinutes, usedPercent, qualityPercent, adjustment, price] = one;
     const shown = {
       channelId,
       name: nameOf(channelId),
@@ -151,7 +156,8 @@ export function explain(
       usedPercent,
       qualityPercent,
     };
-    return { ...shown, adjustment: adjustment / 100, why: whyNot(one, winner, method) };
+    const paid = price === undefined ? {} : { price: price / 100 };
+    return { ...shown, adjustment: adjustment / 100, ...paid, why: whyNot(one, winner, method) };
   });
   const total = Object.values(excluded).reduce<number>((sum, count) => sum + (count ?? 0), 0);
   const considered = `${candidates.length} channel${candidates.length === 1 ? "" : "s"} could serve it`;
@@ -219,6 +225,9 @@ function differ(one: CandidateRecord, winner: CandidateRecord): { worse: string[
     ],
     false,
   );
+  const [price, winners] = [one[7] ?? 0, winner[7] ?? 0];
+  if (price > winners) worse.push("its room is needed more by orders that are expected");
+  if (price < winners) better.push("its room is needed less by orders that are expected");
   compare(6, () => ["less preferred by the policy's rules", "preferred by the policy's rules"]);
   return { worse, better };
 }

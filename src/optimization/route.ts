@@ -1,5 +1,12 @@
 import type { ChannelRoom } from "../capacity/api.ts";
-import { type Candidate, type Evaluation, type Exclusion, evaluate, type Wish } from "../capacity/ranking.ts";
+import {
+  type Candidate,
+  type Evaluation,
+  type Exclusion,
+  evaluate,
+  type SlotPrices,
+  type Wish,
+} from "../capacity/ranking.ts";
 import { type DecisionMethod, type DecisionRecord, exclusionText, recordDecision } from "./decision.ts";
 
 /** Where an order goes; plain data, to be reserved by whoever asked. */
@@ -23,6 +30,8 @@ export interface RouteOptions {
   nowMs: number;
   /** Whose turn it is under round robin; counted on. */
   turn: { next: number };
+  /** Bid prices of slots that will be short (steer.ts). Absent: none will. */
+  prices?: SlotPrices;
 }
 
 /**
@@ -35,7 +44,7 @@ export function route(
   network: readonly ChannelRoom[],
   options: RouteOptions,
 ): Routed[] {
-  const evaluations = wishes.map((wish) => evaluate(wish, network, options.nowMs));
+  const evaluations = wishes.map((wish) => evaluate(wish, network, options.nowMs, undefined, options.prices));
   if (options.method === "round_robin") return inTurn(wishes, evaluations, network, options);
   return everyoneGetsTheirBest(wishes, evaluations) ?? oneAfterAnother(wishes, network, options);
 }
@@ -61,7 +70,7 @@ function oneAfterAnother(
 ): Routed[] {
   const taken = new Map<string, number>();
   return wishes.map((wish) => {
-    const evaluation = evaluate(wish, network, options.nowMs, taken);
+    const evaluation = evaluate(wish, network, options.nowMs, taken, options.prices);
     const best = evaluation.candidates[0];
     if (best) taken.set(best.slot.id, (taken.get(best.slot.id) ?? 0) + wish.units);
     return answer(wish, evaluation, best, "greedy");

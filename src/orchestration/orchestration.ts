@@ -4,6 +4,7 @@ import type { Capacity } from "../capacity/capacity.ts";
 import type { ChannelAdapter } from "../channels/api.ts";
 import type { PoliciesApi } from "../optimization/api.ts";
 import { explain } from "../optimization/decision.ts";
+import type { Steerer } from "../optimization/steer.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Config } from "../platform/config.ts";
 import type { Database } from "../platform/database.ts";
@@ -45,6 +46,8 @@ export interface OrchestrationDependencies {
   channels: { adapterFor(channel: Channel): ChannelAdapter };
   /** Absent: all orders go by the default policy. */
   policies?: Pick<PoliciesApi, "policyFor">;
+  /** Absent: orders don't pay for what later ones will need. */
+  steerer?: Steerer;
   /** These rows were committed to the outbox: the relay may look (a hint). */
   onAppended(rows: readonly EventRow[]): void;
   /** 0 to 1, for jitter. */
@@ -108,6 +111,7 @@ export class Orchestration implements OrchestrationApi, Service {
       nowMs,
       method: config.ROUTING_METHOD,
       ...(dependencies.policies ? { policyFor: dependencies.policies.policyFor } : {}),
+      ...(dependencies.steerer ? { steerer: dependencies.steerer } : {}),
     });
     this.#route = route;
     const onOwnerLost = () => this.#owners.lost();

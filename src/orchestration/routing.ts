@@ -6,6 +6,7 @@ import { kitchenBookingRef } from "../channels/kitchen.ts";
 import type { PoliciesApi } from "../optimization/api.ts";
 import { type Quote, quote } from "../optimization/quote.ts";
 import { type Routed, type RoutingMethod, route } from "../optimization/route.ts";
+import type { Steerer } from "../optimization/steer.ts";
 import type { QuoteRequest } from "./api.ts";
 import { attemptKey, type Carried, unitsOf } from "./carried.ts";
 import type { RoutedFor } from "./decide.ts";
@@ -20,6 +21,8 @@ export interface RoutingDependencies {
   method: RoutingMethod;
   /** Which policy an order goes by; absent: the default for all. */
   policyFor?: PoliciesApi["policyFor"];
+  /** Bid prices, learned from what is routed; absent: none. */
+  steerer?: Pick<Steerer, "note" | "prices">;
 }
 
 /** Orders in, where each may go out: what routing needs to know of an order, and what orchestration makes of the answer. */
@@ -29,6 +32,7 @@ export function createRouting({
   nowMs,
   method,
   policyFor = () => defaultPolicy,
+  steerer,
 }: RoutingDependencies): (
   orders: readonly Routable[],
   network?: readonly ChannelRoom[],
@@ -37,7 +41,10 @@ export function createRouting({
   return (orders, network = capacity.network()) => {
     const now = nowMs();
     const wishes = orders.map((order) => toWish(order, now, policyFor));
-    const answers = route(wishes, network, { method, nowMs: now, turn });
+    const prices = steerer?.prices();
+    const answers = route(wishes, network, { method, nowMs: now, turn, ...(prices ? { prices } : {}) });
+    // Who is routed again was counted when it came.
+    steerer?.note(wishes.filter((_, index) => orders[index]!.saga.attempts === 0));
     return answers.map((answer, index) => toRoutedFor(orders[index]!, answer, now, adapterFor));
   };
 }

@@ -28,6 +28,12 @@ const schema = Type.Object({
     ["weighted", "round_robin"],
     "weighted: by the routing policy; round_robin: channels in turn",
   ),
+  BID_PRICES_EVERY_MS: integer(
+    1_000,
+    0,
+    60_000,
+    "how often prices of room that will be short are made anew from recent demand; 0: never",
+  ),
   EXAMPLE_NETWORK: oneOf(
     ["on", "off"],
     "on: an empty database is given an example network and the channel simulator is started",

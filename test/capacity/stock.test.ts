@@ -121,8 +121,8 @@ test("what no channel carries fails at once; what is out of stock waits, and is 
   assert.match(never.text, /none carries all of its items/);
   const waiting = await place(store, { apple: 2 });
   assert.equal(waiting.status, 202, waiting.text);
-  const decision = await call<DecisionView>("GET", `/v1/orders/${waiting.body.id}/decision`);
-  assert.equal(decision.body.excluded.find(({ reason }) => reason === "stock")?.channels, 1);
+  const { body } = await call<{ decisions: DecisionView[] }>("GET", `/v1/orders/${waiting.body.id}/decision`);
+  assert.equal(body.decisions[0]?.excluded.find(({ reason }) => reason === "stock")?.channels, 1);
   await call("PUT", `/v1/channels/${store.id}/stock`, { items: [{ sku: "apple", quantity: 2 }] });
   const stream = await fetch(`${platform.url}/v1/orders/${waiting.body.id}/stream`, {
     headers: { authorization: `Bearer ${platform.apiKey}` },

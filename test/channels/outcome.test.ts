@@ -225,6 +225,7 @@ test("a channel that stops taking batches is asked one by one, nothing lost", as
 test("a batch that answers too few is unknown for all; one bad item is unknown alone", async () => {
   let few = true;
   const { adapter, channel } = await partner((call, path) => {
+    if (path === "book") return { status: 200, body: { key: call.key, status: "booked", bookingRef: "X" } };
     if (path === "capabilities") return { status: 200, body: { protocol: "uoop-channel/1", batch: true } };
     const results = (call.calls as { key: string }[]).map(
       ({ key }) => ({ key, status: "booked", bookingRef: "X" }) as object,
@@ -239,6 +240,11 @@ test("a batch that answers too few is unknown for all; one bad item is unknown a
     ["unknown", "unknown"],
   );
   few = false;
+  // What failed last gets single orders until it answers.
+  assert.deepEqual(
+    (await adapter.book(channel, requests)).map(({ kind }) => kind),
+    ["booked", "booked"],
+  );
   assert.deepEqual(
     (await adapter.book(channel, requests)).map(({ kind }) => kind),
     ["unknown", "booked"],

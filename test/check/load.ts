@@ -59,6 +59,7 @@ function loading(prefix: string, count: number): Record<string, string> {
     keys: `insert into idempotency_keys (key_hash, order_id, body_hash) select md5(id)::uuid, id, md5(id)::uuid from ${orders}`,
     attempts: `insert into attempts (order_id, leg, attempt, channel_id, slot_id, units, held, booking, booking_ref, made_at)
       select id, 1, 1, '${channelId}', '${slotId}', 2, held, booking, 'KIT-1', now() from ${orders} where booking is not null`,
+    stock: `insert into stock (channel_id, sku, quantity) values ('${channelId}', 'unsold', 5)`,
     allotment: `insert into allotments (slot_id, sellable, reserved)
       select '${slotId}', ${2 * count}, coalesce(sum(units), 0) from attempts where held`,
     journal: `insert into journal (order_id, version, lane, at, actor, source, entries)

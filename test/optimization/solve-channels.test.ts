@@ -21,18 +21,27 @@ const file = (name: string, text: string): string => {
 
 const small = makeInstance({ seed: 3, orders: 200, channels: 8, load: 0.95 });
 
+interface Answer {
+  objective: number;
+  bound: number;
+  served: number;
+  method: string;
+  ms: number;
+  assignment: (number | null)[];
+}
+
 test("the answer has exactly the promised fields, and what it says is so", () => {
   const text = JSON.stringify(small);
   for (const deadline of ["300", "0"]) {
     const { status, stdout, stderr } = solve(file("small.json", text), "--deadline-ms", deadline, "--json");
     assert.equal(status, 0, stderr);
-    const answer = JSON.parse(stdout) as Record<string, unknown> & { assignment: (number | null)[] };
+    const answer = JSON.parse(stdout) as Answer;
     assert.deepEqual(Object.keys(answer), ["objective", "bound", "served", "method", "ms", "assignment"]);
     const assignment = answer.assignment.map((channel) => channel ?? -1);
-    assert.equal(answer["objective"], verify(parseChannelsFile(text), assignment));
-    assert.equal(answer["served"], assignment.filter((channel) => channel >= 0).length);
-    assert.ok((answer["bound"] as number) <= (answer["objective"] as number));
-    assert.equal(answer["method"] === "regret", deadline === "0");
+    assert.equal(answer.objective, verify(parseChannelsFile(text), assignment));
+    assert.equal(answer.served, assignment.filter((channel) => channel >= 0).length);
+    assert.ok(answer.bound <= answer.objective);
+    assert.equal(answer.method === "regret", deadline === "0");
   }
 });
 

@@ -52,6 +52,7 @@ test("a role starts its services, and one that lacks what it needs is refused wi
     "relay",
     "webhooks",
     "projector",
+    "analyst",
   ]);
   assert.throws(
     () => servicesOf(new Set(["gateway", "capacity"])),
