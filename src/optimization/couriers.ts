@@ -3,7 +3,7 @@ import { UoopError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import type { Service } from "../platform/service.ts";
 import type { CouriersApi } from "./api.ts";
-import type { SolverPool } from "./pool.ts";
+import { createSolverPool, type SolverPool } from "./pool.ts";
 
 /** Plans under way at most, waiting ones included; beyond it 503. */
 const maxUnderWay = 8;
@@ -19,12 +19,11 @@ const seed = 1;
  * never asks for one pays nothing.
  */
 export function createCouriers({ log, workerFile }: { log: Log; workerFile?: URL }): CouriersApi & Service {
-  let opened: Promise<SolverPool> | undefined;
+  let pool: SolverPool | undefined;
   let stopped = false;
   let underWay = 0;
-  const open = async (): Promise<SolverPool> => {
-    const { createSolverPool } = await import("./pool.ts");
-    return createSolverPool({
+  const open = (): SolverPool =>
+    createSolverPool({
       threads: Math.max(1, availableParallelism() - 1),
       graceMs,
       maxHeapMegabytes,
@@ -32,7 +31,6 @@ export function createCouriers({ log, workerFile }: { log: Log; workerFile?: URL
       failed: (error) => log.warn({ error }, "courier routes were constructed only: their solver failed"),
       ...(workerFile === undefined ? {} : { workerFile }),
     });
-  };
   return {
     name: "couriers",
     start: async () => undefined,
@@ -42,8 +40,7 @@ export function createCouriers({ log, workerFile }: { log: Log; workerFile?: URL
         throw new UoopError("overloaded", `${maxUnderWay} plans are under way already.`);
       underWay += 1;
       try {
-        opened ??= open();
-        const pool = await opened;
+        pool ??= open();
         const usefulMs = problem.stops.length * searchMsPerStop;
         return await pool.couriers(problem, { deadlineMs: Math.min(deadlineMs, usefulMs), seed });
       } finally {
@@ -52,7 +49,7 @@ export function createCouriers({ log, workerFile }: { log: Log; workerFile?: URL
     },
     async stop() {
       stopped = true;
-      await (await opened)?.stop();
+      await pool?.stop();
     },
   };
 }

@@ -1,7 +1,7 @@
 import { Piscina } from "piscina";
 import { type PricedSolution, type SolveSettings, solveAssignment } from "./assign/solve.ts";
 import type { AssignmentProblem } from "./problem.ts";
-import { type CourierPlan, type CourierProblem, planCouriers } from "./routes/courier-plan.ts";
+import type { CourierPlan, CourierProblem } from "./routes/courier-plan.ts";
 import { type AssignTask, type CouriersTask, sharedNow } from "./worker.ts";
 
 export interface PoolOptions {
@@ -38,7 +38,7 @@ interface Job<Answer> {
   task: AssignTask | CouriersTask;
   transferList: ArrayBuffer[];
   deadlineMs: number;
-  fallback: () => Answer;
+  fallback: () => Answer | Promise<Answer>;
 }
 
 /** Far off: a thread takes seconds to start on a busy machine. */
@@ -83,7 +83,7 @@ export function createSolverPool({
       return await Promise.race([run(job), late.promise]);
     } catch (error) {
       failed(error as Error);
-      return job.fallback();
+      return await job.fallback();
     } finally {
       clearTimeout(timer);
     }
@@ -126,7 +126,10 @@ const couriersJob = (
   task: { problem, seed, endsAt: sharedNow() + deadlineMs },
   transferList: [],
   deadlineMs,
-  fallback: () => planCouriers(problem, { deadlineMs: 0, seed, now: sharedNow }),
+  async fallback() {
+    const { planCouriers } = await import("./routes/courier-plan.ts");
+    return planCouriers(problem, { deadlineMs: 0, seed, now: sharedNow });
+  },
 });
 
 /** What is handed over is gone here, and greedy may need it. */

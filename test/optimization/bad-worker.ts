@@ -16,7 +16,7 @@ export function assign(task: AssignTask): ReturnType<typeof solve> {
 }
 
 /** Begins well and misbehaves in the middle of the search. */
-export function couriers(task: CouriersTask): ReturnType<typeof planInTime> {
+export async function couriers(task: CouriersTask): ReturnType<typeof planInTime> {
   const { problem, seed } = task;
   if (!Object.values(asked).includes(problem.stops.length)) return planInTime(task);
   let looks = 0;
