@@ -211,13 +211,20 @@ test("a dead letter shows what was wrong, only to whose it is, and is sent again
   assert.deepEqual(again.body, first.body);
   const all = await mine<{ replayed: number }>("POST", "/v1/dead-letters/replay", { subscriber: made.id });
   assert.deepEqual([all.status, all.body.replayed], [202, 2]);
-  const replays = () => receiver.taken().filter(({ replay }) => replay);
-  await receiver.until(() => replays().length === 3);
+  // Each once, as far as the webhook can tell: a repeat has the same id.
+  const replays = () =>
+    new Set(
+      receiver
+        .taken()
+        .filter(({ replay }) => replay)
+        .map(({ id }) => id),
+    );
+  await receiver.until(() => replays().size === 3);
   await eventually(async () => {
     const { body } = await mine<View>("GET", `/v1/webhooks/${made.id}`);
     return body.delivery.pendingEvents === 0 && body.delivery.lagEvents === 0;
   });
-  assert.equal(replays().length, 3);
+  assert.equal(replays().size, 3);
   await mine("DELETE", `/v1/webhooks/${made.id}`);
   assert.equal((await mine<List<DeadLetter>>("GET", path)).body.items.length, 0);
   await receiver.close();
