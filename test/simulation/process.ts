@@ -16,6 +16,8 @@ const config = readConfig({
   ROLES: "orchestration,optimization,capacity,relay,read-model",
   OWNER_LEASE_MS: "4000",
   RECONCILE_EVERY_SECONDS: "3",
+  // They come from a worker thread, whose time is not the simulation's.
+  BID_PRICES_EVERY_MS: "0",
   LOG_LEVEL: "silent",
 });
 
