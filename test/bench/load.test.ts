@@ -113,12 +113,18 @@ test("the closed loop keeps so many requests under way and counts every answer",
 });
 
 test("a server that goes away in the middle is a number of lost requests, not an end", async () => {
-  const { server, port } = await stallingServer(0, Number.POSITIVE_INFINITY);
-  setTimeout(() => {
-    server.close();
-    server.closeAllConnections();
-  }, 300);
-  const result = await load.run(plan("lost", port, { kind: "closed", inFlight: 3 }));
+  const { server, port, count } = await stallingServer(0, Number.POSITIVE_INFINITY);
+  const result = await load.run(plan("lost", port, { kind: "closed", inFlight: 3 }), {
+    onBegan() {
+      const before = count();
+      const looking = setInterval(() => {
+        if (count() < before + 20) return;
+        clearInterval(looking);
+        server.close();
+        server.closeAllConnections();
+      }, 5);
+    },
+  });
   assert.ok(result.confirmed > 0);
   // Three connections that try again every 50 ms for 800 ms.
   assert.ok(result.lost >= 3 && result.lost <= 60, `${result.lost} were lost`);
