@@ -1,4 +1,4 @@
-import { seeded } from "../../src/optimization/assign/random.ts";
+import { seeded } from "../../src/optimization/random.ts";
 
 /** One instance, in the format of `uoop solve channels`. */
 export interface ChannelsInstance {

@@ -1,10 +1,10 @@
+import type { Random } from "../random.ts";
 import { createChains } from "./chains.ts";
 import { chargedCosts } from "./dual.ts";
 import { createExchange, type Exchange } from "./exchange.ts";
 import { listNear, type Near } from "./near.ts";
 import type { Options } from "./options.ts";
 import { copyPlan, costOf, hasRoom, type Plan } from "./plan.ts";
-import type { Random } from "./random.ts";
 
 /** When to stop. */
 export interface Until {

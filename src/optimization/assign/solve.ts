@@ -1,4 +1,5 @@
 import type { AssignmentProblem, AssignmentSolution } from "../problem.ts";
+import { seeded } from "../random.ts";
 import { chargedCosts, provesInfeasible } from "./dual.ts";
 import { byRegret } from "./greedy.ts";
 import { improve } from "./improve.ts";
@@ -6,7 +7,6 @@ import { listOptions, type Options } from "./options.ts";
 import { assignmentOf, costOf, emptyPlan, hasRoom, type Plan, take } from "./plan.ts";
 import { findPrices, typicalSpread } from "./prices.ts";
 import { searchBelow } from "./prove.ts";
-import { seeded } from "./random.ts";
 
 export interface SolveSettings {
   /** From the call. 0: the greedy answer. */

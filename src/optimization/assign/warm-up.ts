@@ -1,5 +1,5 @@
 import type { AssignmentProblem } from "../problem.ts";
-import { seeded } from "./random.ts";
+import { seeded } from "../random.ts";
 import { solveAssignment } from "./solve.ts";
 
 const orders = 1_500;

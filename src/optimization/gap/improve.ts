@@ -1,7 +1,7 @@
+import type { Random } from "../random.ts";
 import { explore, offer, type Search } from "./branch-and-bound.ts";
 import { tabuSearch } from "./local-search.ts";
 import { copyNode, type Node, place, rootNode } from "./node.ts";
-import type { Random } from "./random.ts";
 
 const polishIterations = 40;
 

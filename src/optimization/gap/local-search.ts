@@ -1,5 +1,5 @@
+import type { Random } from "../random.ts";
 import type { Model } from "./model.ts";
-import type { Random } from "./random.ts";
 
 /** Where a search is: an assignment that may overload agents, at a price. */
 interface Position {

@@ -1,11 +1,11 @@
 import type { AssignmentProblem, AssignmentSolution } from "../problem.ts";
+import { type Random, seeded } from "../random.ts";
 import { createSearch, explore, isPruned, offer, offerRelaxed, type Search } from "./branch-and-bound.ts";
 import { greedy } from "./greedy.ts";
 import { repair, searchNeighbourhood } from "./improve.ts";
 import { ascend, fix } from "./lagrangian.ts";
 import { type Model, toModel } from "./model.ts";
 import { copyNode, type Node, rootNode } from "./node.ts";
-import { type Random, seededRandom } from "./random.ts";
 import { type Shortage, shortages } from "./shortage.ts";
 
 export interface GapOptions {
@@ -40,7 +40,7 @@ export function solveGap(problem: AssignmentProblem, options: GapOptions): GapSo
   if (start.feasible) offer(search, start.assignment);
   let bound = cheapestEach(model);
   if (search.outOfTime() || isPruned(search, bound)) return answer(search, bound, "greedy");
-  const random = seededRandom(seed);
+  const random = seeded(seed);
   const root = rootNode(model);
   bound = Math.max(
     bound,
