@@ -49,13 +49,7 @@ export function bulkRoutes(app: App, { capacity, requires, validation }: Gateway
     schema,
     config: { csv },
     onRequest: requires("channels:write"),
-    validatorCompiler: ({ httpPart, ...rest }: Parameters<typeof validation.compiler>[0]) =>
-      httpPart === "body"
-        ? (data: unknown) => {
-            const error = checkEnvelope(data);
-            return error === null ? { value: data } : { error };
-          }
-        : validation.compiler({ ...rest, ...(httpPart === undefined ? {} : { httpPart }) }),
+    validatorCompiler: validation.compilerWithBody(checkEnvelope),
   };
   app.post("/v1/capacity/bulk", options, async (request, reply) => {
     const { slots, lines } = request.body as { slots: readonly unknown[]; lines?: readonly number[] };

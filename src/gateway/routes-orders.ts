@@ -142,13 +142,7 @@ function placeBatch(app: App, world: GatewayWorld): void {
     schema,
     onRequest: [requires("orders:write"), admitting(orchestration)],
     bodyLimit: maxBatchBytes,
-    validatorCompiler: ({ httpPart, ...rest }: Parameters<typeof validation.compiler>[0]) =>
-      httpPart === "body"
-        ? (data: unknown) => {
-            const error = checkEnvelope(data);
-            return error === null ? { value: data } : { error };
-          }
-        : validation.compiler({ ...rest, ...(httpPart === undefined ? {} : { httpPart }) }),
+    validatorCompiler: validation.compilerWithBody(checkEnvelope),
   };
   app.post("/v1/orders/batch", options, async (request, reply) => {
     const respondAsync = prefersAsync(request.headers.prefer);

@@ -21,6 +21,8 @@ export interface Validation {
   validator(schema: TSchema): Validator;
   /** For fastify: bodies as they are; query strings, headers and parameters are text and converted. */
   compiler: FastifySchemaCompiler<TSchema>;
+  /** The same for a route whose body is checked otherwise than by its own schema: a list of items that may each be wrong. */
+  compilerWithBody(check: Validator): FastifySchemaCompiler<TSchema>;
 }
 
 /** Validation by the schemas that OpenAPI is made from. `components` are those that others refer to by name. */
@@ -49,14 +51,16 @@ export function createValidation(components: readonly TSchema[]): Validation {
     };
   };
 
+  const compiler: Validation["compiler"] = ({ schema, httpPart }) => {
+    if (httpPart === "body") return asFastify(validator(schema));
+    const isRight = text.compile(schema);
+    const prefix = httpPart === "querystring" ? "/query" : `/${httpPart ?? "params"}`;
+    return asFastify((data) => (isRight(data) ? null : toError(isRight.errors ?? [], prefix)));
+  };
   return {
     validator,
-    compiler({ schema, httpPart }) {
-      if (httpPart === "body") return asFastify(validator(schema));
-      const isRight = text.compile(schema);
-      const prefix = httpPart === "querystring" ? "/query" : `/${httpPart ?? "params"}`;
-      return asFastify((data) => (isRight(data) ? null : toError(isRight.errors ?? [], prefix)));
-    },
+    compiler,
+    compilerWithBody: (check) => (part) => (part.httpPart === "body" ? asFastify(check) : compiler(part)),
   };
 }
 
